@@ -1,0 +1,1 @@
+"""What does the work: plain Python on PostgreSQL, HTTP and processes, usable without Pulumi."""

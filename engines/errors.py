@@ -1,0 +1,18 @@
+"""The root of every error that Groundwork raises on purpose.
+
+    GroundworkError
+    ├── DatabaseUnreachableError      engines.postgres
+    ├── MigrationError …              engines.migrations.errors
+    ├── SupabaseError …               engines.supabase.errors
+    ├── ProcessError …                engines.processes
+    ├── CronError                     engines.cron
+    └── UnhealthyError                engines.health
+
+A message says what is wrong, where, and what to do. It never holds a secret.
+"""
+
+from __future__ import annotations
+
+
+class GroundworkError(Exception):
+    """Something a user can act on; its text is shown as it is."""

@@ -1,0 +1,141 @@
+"""SQL migrations, applied as part of an update.
+
+The database is the truth: what is pending is read from it in every preview and every update, so a restored
+or hand-changed database is noticed. Stored properties only tell which files a stack asked for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    Resource,
+    UpdateResult,
+)
+
+from engines import migrations, postgres
+from providers._crud import EngineProvider, Props, changed_keys, log, plain, reporter, unknown
+
+if TYPE_CHECKING:
+    from engines.migrations import Folder, Plan
+
+# Shown in place of a plan when there is no database to ask (first preview, or nothing runs).
+_NOT_ASKED = "the database is not reachable yet; it is asked again during the update"
+
+
+class MigrationsProvider(EngineProvider):
+    """Previews what is pending, applies it, and verifies the result."""
+
+    def check(self, olds: Props, news: Props) -> CheckResult:
+        """Read the folder and the database, refuse what must not run, and show what is pending by name."""
+        try:
+            folder = _folder(news)
+        except migrations.MigrationError as error:
+            return CheckResult(news, [CheckFailure("", str(error))])
+        plan = _plan(news, folder)
+        pending = {} if plan is None else {file.file: file.phase for file in plan.pending}
+        _announce(news, folder, plan, known=olds.get("files", {}))
+        failures = [CheckFailure("", text) for text in plan.refusals] if plan else []
+        return CheckResult({**news, "pending": pending}, failures)
+
+    def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
+        """Ask for an update when something is pending or the stack's settings changed."""
+        changed = [key for key in changed_keys(olds, news, ("dsn",)) if key != "pending"]
+        return DiffResult(changes=bool(news.get("pending")) or bool(changed), replaces=[])
+
+    def create(self, props: Props) -> CreateResult:
+        """Apply what is pending; a database with a history is taken over as it is."""
+        return CreateResult("migrations", _apply(props))
+
+    def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
+        """Apply what is pending."""
+        return UpdateResult(_apply(news))
+
+    def read(self, id_: str, props: Props) -> ReadResult:
+        """Report what the live history says."""
+        plan = migrations.inspect(props["dsn"], _folder(props))
+        return ReadResult(id_, {**plain(props), "applied": len(plan.applied), "latest": plan.latest or ""})
+
+    def delete(self, _id: str, _props: Props) -> None:
+        """Keep the data: removing the resource never changes a schema."""
+
+
+def _folder(props: Props) -> Folder:
+    layout = props["layout"]
+    return migrations.read_folder(Path(props["folder"]), layout=None if layout == "auto" else layout)
+
+
+def _plan(props: Props, folder: Folder) -> Plan | None:
+    """Ask the database what is pending; None when it cannot be asked, which an update survives."""
+    if unknown(props["dsn"]):
+        return None
+    try:
+        return migrations.inspect(props["dsn"], folder)
+    except postgres.DatabaseUnreachableError:
+        return None
+
+
+def _announce(props: Props, folder: Folder, plan: Plan | None, *, known: Props) -> None:
+    report = reporter(props)
+    if plan is None:
+        names = [file.file for file in folder.files if file.file not in known]
+        log(_NOT_ASKED, str(props.get("log_urn", "")), warning=bool(known))
+    else:
+        names = [file.file for file in plan.pending]
+    for name in names:
+        report(f"pending: {name}")
+
+
+def _options(props: Props) -> migrations.Options:
+    return migrations.Options(stack=props["stack"], allow_out_of_order=bool(props["allow_out_of_order"]))
+
+
+def _apply(props: Props) -> dict[str, Any]:
+    folder, report = _folder(props), reporter(props)
+    if props["disposable"]:
+        migrations.mark_disposable(props["dsn"])
+    outcome = migrations.apply(props["dsn"], folder, options=_options(props), report=report)
+    if props["verify"]:
+        _verify(props, folder)
+    results = {
+        "applied": outcome.total,
+        "latest": outcome.latest or "",
+        "history_table": outcome.history_table,
+    }
+    return {**plain(props), **results, "pending": {}}
+
+
+def _verify(props: Props, folder: Folder) -> None:
+    failed = [check for check in migrations.verify(props["dsn"], folder) if not check.ok]
+    if failed:
+        lines = "\n".join(f"  {check.name}: {check.message}" for check in failed)
+        raise migrations.MigrationError(
+            f"the migrations are applied, but the database does not pass its checks:\n{lines}\n"
+            f"Correct it with a further migration, or correct the check in {props['folder']}/checks."
+        )
+
+
+class Migrations(Resource, module="groundwork", name="Migrations"):
+    """The migrations of one database.
+
+    Attributes:
+        latest: version of the newest applied migration, empty when there is none.
+        applied: how many are applied.
+        history_table: where the history is kept.
+    """
+
+    latest: pulumi.Output[str]
+    applied: pulumi.Output[int]
+    history_table: pulumi.Output[str]
+
+    def __init__(self, name: str, props: Props, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Declare the migrations of a database; see `components.database.SchemaArgs` for the properties."""
+        results = dict.fromkeys(("latest", "applied", "history_table"))
+        super().__init__(MigrationsProvider(), name, {**props, **results}, opts)

@@ -1,0 +1,61 @@
+"""Cron jobs of the database, each a resource."""
+
+from __future__ import annotations
+
+import pulumi
+from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
+
+from engines import cron
+from providers._crud import EngineProvider, Props, plain
+
+
+class CronJobProvider(EngineProvider):
+    """Creates, changes and removes one job; jobs of other origin are never touched."""
+
+    def create(self, props: Props) -> CreateResult:
+        """Schedule the job."""
+        cron.put_job(props["dsn"], _job(props))
+        return CreateResult(props["job"], plain(props))
+
+    def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
+        """Change the job in place."""
+        cron.put_job(news["dsn"], _job(news))
+        return UpdateResult(plain(news))
+
+    def read(self, id_: str, props: Props) -> ReadResult:
+        """Look at the live job; one that was removed by hand leaves the state and is made again."""
+        live = {job.name: job for job in cron.read_jobs(props["dsn"])}
+        if props["job"] not in live:
+            return ReadResult(None, {})
+        job = live[props["job"]]
+        return ReadResult(id_, {**plain(props), "schedule": job.schedule, "active": job.active})
+
+    def delete(self, _id: str, props: Props) -> None:
+        """Unschedule the job."""
+        cron.drop_job(props["dsn"], props["job"])
+
+
+def _job(props: Props) -> cron.Job:
+    return cron.Job(
+        name=props["job"],
+        schedule=props["schedule"],
+        url=props["url"],
+        secret_name=props["secret_name"],
+        body=dict(props["body"]),
+        timeout_s=float(props["timeout_s"]),
+        active=bool(props["active"]),
+    )
+
+
+class CronJob(Resource, module="groundwork", name="CronJob"):
+    """One scheduled call.
+
+    Attributes:
+        job: the job's name, without our prefix.
+    """
+
+    job: pulumi.Output[str]
+
+    def __init__(self, name: str, props: Props, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Declare a job; see `components.schedule.CronArgs` for the properties."""
+        super().__init__(CronJobProvider(), name, props, opts)
