@@ -1,0 +1,47 @@
+"""Stack configuration read from Pulumi, as one frozen and validated description.
+
+`Settings.load()` is the only reader of `pulumi.Config`. Every problem of a configuration is reported at
+once, by its full key, in one `SettingsError`.
+
+    values.py    what a single value may look like: seconds, schedules, addresses, secrets
+    sections.py  one model per key below `groundwork:`
+    rules.py     what sections demand of each other
+    problems.py  how a problem is worded
+    load.py      Settings itself, and how it is read
+"""
+
+from __future__ import annotations
+
+from settings.load import Settings
+from settings.problems import SettingsError
+from settings.sections import (
+    Agent,
+    App,
+    Backup,
+    CronJob,
+    Docker,
+    Generated,
+    Given,
+    Health,
+    Host,
+    Migrations,
+    Secrets,
+    Supabase,
+)
+
+__all__ = [
+    "Agent",
+    "App",
+    "Backup",
+    "CronJob",
+    "Docker",
+    "Generated",
+    "Given",
+    "Health",
+    "Host",
+    "Migrations",
+    "Secrets",
+    "Settings",
+    "SettingsError",
+    "Supabase",
+]

@@ -1,0 +1,117 @@
+"""What sections demand of each other.
+
+A rule is a function whose parameters are named after the sections that it reads; it is asked when all of
+these are valid, so that a mistake elsewhere does not hide it. It yields one problem per violation, and each
+problem names every key that takes part.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from settings.problems import Problem
+from settings.values import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from settings.sections import Agent, App, CronJob, Host, Migrations, Secrets, Supabase
+
+
+def _api_url_and_token(supabase: Supabase) -> Iterator[Problem]:
+    """The API needs a token; without the API there is nothing to log in to or to adopt from."""
+    if supabase.api_url and supabase.access_token is None:
+        yield Problem(
+            "supabase.access_token",
+            "is needed because groundwork:supabase.api_url is set; set it by "
+            "`pulumi config set --secret --path groundwork:supabase.access_token`",
+        )
+    for name in ("access_token", "ref"):
+        if not supabase.api_url and getattr(supabase, name) is not None:
+            yield Problem(
+                f"supabase.{name}", "has no use without groundwork:supabase.api_url; set that, or remove this"
+            )
+
+
+def _stand_in_needs_processes(supabase: Supabase, host: Host) -> Iterator[Problem]:
+    """Only the process host runs a stand-in for the Supabase cloud."""
+    if not supabase.api_url and host.kind != "process":
+        yield Problem(
+            "supabase.api_url",
+            f'is needed because groundwork:host.kind is "{host.kind}"; only "process" runs a stand-in',
+        )
+
+
+def _docker_section(host: Host) -> Iterator[Problem]:
+    """Processes have no use for the settings of containers."""
+    if host.docker and host.kind == "process":
+        yield Problem("host.docker", 'has no use while groundwork:host.kind is "process"')
+
+
+def _replicas(host: Host, app: App, agent: Agent) -> Iterator[Problem]:
+    """The process host runs one of each."""
+    for name, workload in (("app", app), ("agent", agent)):
+        if workload.replicas > 1 and host.kind == "process":
+            yield Problem(f"{name}.replicas", 'must be 1 while groundwork:host.kind is "process"')
+
+
+def _same_port(app: App, agent: Agent, host: Host) -> Iterator[Problem]:
+    """Two programs on one machine cannot share a port."""
+    if app.port and app.port == agent.port and host.kind == "process":
+        yield Problem(
+            "app.port", f"and groundwork:agent.port are both {app.port}; choose two, or 0 to have one found"
+        )
+
+
+def _ai_key(agent: Agent, secrets: Secrets) -> Iterator[Problem]:
+    """A real model needs a name and a key."""
+    if agent.ai_provider == "echo":
+        return
+    reason = f'is needed because groundwork:agent.ai_provider is "{agent.ai_provider}"'
+    if secrets.ai_api_key is None:
+        how = "set it by `pulumi config set --secret --path groundwork:secrets.ai_api_key.value`"
+        yield Problem("secrets.ai_api_key.value", f"{reason}; {how}")
+    if agent.ai_model is None:
+        yield Problem("agent.ai_model", reason)
+
+
+def _cron_reaches_agent(cron: Mapping[str, CronJob], supabase: Supabase, agent: Agent) -> Iterator[Problem]:
+    """A database elsewhere cannot call an address that only this machine knows."""
+    remote = supabase.api_url is not None and not is_loopback(supabase.api_url)
+    if cron and remote and agent.public_url is None:
+        yield Problem(
+            "agent.public_url",
+            "is needed because groundwork:cron has jobs and the database calls the agent from elsewhere",
+        )
+
+
+def _protected(supabase: Supabase, migrations: Migrations, app: App) -> Iterator[Problem]:
+    """A protected project is not one to empty, to delete or to play with."""
+    playful = {
+        "migrations.disposable": migrations.disposable,
+        "app.demo_accounts": app.demo_accounts,
+        "supabase.on_destroy": supabase.on_destroy == "delete",
+    }
+    for key in (key for key, used in playful.items() if used and supabase.protect):
+        yield Problem(key, "cannot be used while groundwork:supabase.protect is true")
+
+
+RULES: tuple[Callable[..., Iterator[Problem]], ...] = (
+    _api_url_and_token,
+    _stand_in_needs_processes,
+    _docker_section,
+    _replicas,
+    _same_port,
+    _ai_key,
+    _cron_reaches_agent,
+    _protected,
+)
+
+
+def broken(sections: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield every violation among the sections that are valid."""
+    for rule in RULES:
+        names = tuple(inspect.signature(rule).parameters)
+        if all(name in sections for name in names):
+            yield from rule(*(sections[name] for name in names))

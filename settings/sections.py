@@ -1,0 +1,271 @@
+"""One model per key below `groundwork:`; the text under a field says what it means."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, field_validator
+
+from settings.values import (
+    EnvironmentVariables,
+    JsonObject,
+    Port,
+    Schedule,
+    Seconds,
+    Secret,
+    Text,
+    Url,
+    Version,
+    like,
+)
+
+# Enumerations of the Management API's create-project body (api.supabase.com/api/v1).
+Region = Literal[
+    "us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "sa-east-1",
+    "eu-west-1", "eu-west-2", "eu-west-3", "eu-north-1", "eu-central-1", "eu-central-2",
+    "ap-east-1", "ap-south-1", "ap-southeast-1", "ap-southeast-2", "ap-northeast-1", "ap-northeast-2",
+]  # fmt: skip
+InstanceSize = Literal[
+    "nano", "micro", "small", "medium", "large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge",
+    "16xlarge", "24xlarge", "24xlarge_optimized_memory", "24xlarge_optimized_cpu", "24xlarge_high_memory",
+    "48xlarge", "48xlarge_optimized_memory", "48xlarge_optimized_cpu", "48xlarge_high_memory",
+]  # fmt: skip
+
+# The workloads' own settings: Groundwork sets them, so a stack may not.
+RESERVED_VARIABLES = frozenset(
+    {
+        "agent_shared_secret", "agent_url", "ai_api_key", "ai_base_url", "ai_model", "ai_provider",
+        "database_url", "demo_accounts", "environment", "secrets_dir", "service_version", "session_key",
+        "supabase_anon_key", "supabase_url",
+    }
+)  # fmt: skip
+
+
+class Section(BaseModel):
+    """What all sections share: frozen, no unknown key, no guessing of types."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+        validate_default=True,
+    )
+
+
+class Supabase(Section):
+    """`groundwork:supabase`: which project, where, and what becomes of it."""
+
+    api_url: Url | None = None
+    """Management API, https://api.supabase.com; absent, a stand-in runs (host.kind process only)."""
+    access_token: Secret | None = None
+    """Personal or service access token of the API; needed with api_url."""
+    ref: Annotated[str, like("[a-z]{20}", "the 20 small letters of a project's reference")] | None = None
+    """Reference of an existing project to adopt; absent, a project named project_name is found or created."""
+    adopt: bool = False
+    """Let the stack set the owner's password of a project that exists already."""
+    region: Region = "us-east-1"
+    """Region of a project that is created."""
+    instance_size: InstanceSize | None = None
+    """Compute size of a project that is created; absent, the service chooses."""
+    on_destroy: Literal["keep", "delete"] = "keep"
+    """What `pulumi destroy` does to the project and its data."""
+    protect: bool = False
+    """Refuse `pulumi destroy` and every replacement of the project."""
+
+
+class Docker(Section):
+    """`groundwork:host.docker`: where containers run; for the kinds docker and swarm."""
+
+    endpoint: (
+        Annotated[str, like("(unix|ssh|tcp|npipe)://.+", "a ssh://, unix://, tcp:// or npipe:// address")]
+        | None
+    ) = None
+    """Docker engine such as ssh://deploy@host.example.com; absent, DOCKER_HOST's or the default one."""
+    registry: Text | None = None
+    """Where images are pushed, such as registry.example.com/product; absent, they stay on the engine."""
+    network: Text = "groundwork"
+    """Name of the network that joins the containers."""
+
+
+def _host_from_kind(value: object) -> object:
+    """Let `host: process` stand for `host: {kind: process}`."""
+    return {"kind": value} if isinstance(value, str) else value
+
+
+class Host(Section):
+    """`groundwork:host`: what runs the app and the agent."""
+
+    kind: Literal["process", "docker", "swarm"] = "process"
+    """process: supervised processes on this machine; docker: containers of one engine; swarm: services."""
+    docker: Docker | None = None
+    """Where containers run; only for docker and swarm."""
+
+
+class Workload(Section):
+    """What app and agent have in common."""
+
+    port: Port = 0
+    """Port to listen on; 0 finds a free one and keeps it."""
+    public_url: Url | None = None
+    """Address that the outside reaches it at; absent, its local one."""
+    replicas: Annotated[int, Field(ge=1, le=100)] = 1
+    """How many run at once; more than one needs docker or swarm."""
+    environment: EnvironmentVariables = Field(default_factory=dict)
+    """Further plain environment variables; never secrets, they are shown in diffs."""
+
+    @field_validator("environment")
+    @classmethod
+    def _not_reserved(cls, value: EnvironmentVariables) -> EnvironmentVariables:
+        """Refuse variables that Groundwork itself sets."""
+        if taken := sorted(name for name in value if name.lower() in RESERVED_VARIABLES):
+            message = f"must not hold what Groundwork sets itself: {', '.join(taken)}"
+            raise ValueError(message)
+        return value
+
+
+class App(Workload):
+    """`groundwork:app`: the web application."""
+
+    demo_accounts: bool = False
+    """Offer accounts with a known login, to try the product; refused on a protected project."""
+
+
+class Agent(Workload):
+    """`groundwork:agent`: the agent service."""
+
+    ai_provider: Literal["echo", "openai", "anthropic"] = "echo"
+    """Which protocol the model speaks; echo answers locally and needs no key."""
+    ai_base_url: Url | None = None
+    """Address of the model's API; absent, the provider's own."""
+    ai_model: Text | None = None
+    """Name of the model; needed unless ai_provider is echo."""
+
+
+class Migrations(Section):
+    """`groundwork:migrations`: which files, and how they are applied."""
+
+    dir: Text = "migrations"
+    """Folder of the SQL files, relative to Pulumi.yaml."""
+    layout: Literal["auto", "numbered", "supabase", "drizzle"] = "auto"
+    """How the files are named; auto detects it."""
+    lock_wait: Seconds = 300.0
+    """How long, in all, one migration may try to get its locks."""
+    disposable: bool = False
+    """Mark the database as one that `scripts/db reset` may empty."""
+    verify: bool = True
+    """Run the assertions of checks/*.sql after every update."""
+    allow_out_of_order: bool = False
+    """Apply a file that sorts before one already applied, instead of refusing it."""
+
+
+class CronJob(Section):
+    """`groundwork:cron.<name>`: a call that the database makes to the agent on a schedule."""
+
+    schedule: Schedule
+    """Five cron fields in UTC, or "N seconds" with N from 1 to 59."""
+    path: Annotated[str, like(r"/[^\s?#]*", "a path that begins with / and has no blank, ? or #")]
+    """Path on the agent."""
+    body: JsonObject = Field(default_factory=dict)
+    """JSON object to send."""
+    timeout: Annotated[Seconds, Field(le=600)] = 5.0
+    """How long to wait for the answer."""
+    active: bool = True
+    """Whether the job runs; false keeps it defined and silent."""
+
+
+class Health(Section):
+    """`groundwork:health`: the gate at the end of an update."""
+
+    timeout: Seconds = 60.0
+    """How long the product may take to become healthy."""
+    allow_degraded: bool = False
+    """Let an update end well when a check that the product can live without fails."""
+
+
+class Backup(Section):
+    """`groundwork:backup`: where backups go, in an S3-compatible store."""
+
+    bucket: Annotated[str, like("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "3 to 63 of a-z, 0-9, . and -")]
+    """Name of the bucket."""
+    endpoint: Url | None = None
+    """Address of the store; absent, Amazon S3 of the region."""
+    region: Text = "us-east-1"
+    """Region of the bucket."""
+    retention: Seconds = 30 * 86400.0
+    """How long a backup is kept."""
+
+
+class Generated(Section):
+    """A secret that Groundwork makes: raise `version` to rotate it."""
+
+    version: Version = 1
+    """Version in use."""
+    accept: Annotated[tuple[Version, ...], Strict(strict=False)] | None = None
+    """Older versions that are still accepted; absent, the previous one; [] retires it."""
+    compromised: bool = False
+    """Retire the old versions without waiting until nobody uses them."""
+
+    @property
+    def accepted(self) -> tuple[int, ...]:
+        """All versions that are accepted now, newest first."""
+        return (self.version, *self.older)
+
+    @property
+    def older(self) -> tuple[int, ...]:
+        """The versions before the one in use that are still accepted; none once it is compromised."""
+        chosen = (self.version - 1,) if self.accept is None else self.accept
+        return () if self.compromised else tuple(sorted({one for one in chosen if one >= 1}, reverse=True))
+
+    @field_validator("accept")
+    @classmethod
+    def _older(cls, value: tuple[int, ...] | None, info: Any) -> tuple[int, ...] | None:
+        """Refuse accepted versions that do not exist yet."""
+        version = info.data.get("version", 0)
+        if value and version and max(value) >= version:
+            message = f"must hold versions below version, which is {version}"
+            raise ValueError(message)
+        return value
+
+
+class Given(Section):
+    """A secret that comes from outside."""
+
+    value: Secret
+    """The value, encrypted: `pulumi config set --secret --path groundwork:secrets.NAME.value`."""
+
+
+class Secrets(Section):
+    """`groundwork:secrets`: versions of the generated ones, values of the given ones."""
+
+    agent_shared_secret: Generated = Field(default_factory=Generated)
+    """What the app and the scheduled jobs show to the agent."""
+    app_database_password: Generated = Field(default_factory=Generated)
+    """Password of the app's database login; logins alternate."""
+    agent_database_password: Generated = Field(default_factory=Generated)
+    """Password of the agent's database login; logins alternate."""
+    database_password: Generated = Field(default_factory=Generated)
+    """Password of the database's owner, which only the deployment uses."""
+    session_key: Generated = Field(default_factory=Generated)
+    """Key that signs the app's sessions."""
+    ai_api_key: Given | None = None
+    """Key of the AI provider."""
+    mail_api_key: Given | None = None
+    """Key of the mail provider."""
+    billing_webhook_secret: Given | None = None
+    """Secret that signs the billing provider's events."""
+
+    @property
+    def generated(self) -> dict[str, Generated]:
+        """The secrets that Groundwork makes, by name."""
+        return {name: value for name, value in self if isinstance(value, Generated)}
+
+    @property
+    def given(self) -> dict[str, Secret]:
+        """The values that come from outside, by name."""
+        return {name: value.value for name, value in self if isinstance(value, Given)}
+
+
+HostFromText = Annotated[Host, BeforeValidator(_host_from_kind)]
