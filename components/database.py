@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pulumi
 
@@ -14,28 +14,36 @@ from providers.database import Login
 from providers.migrations import Migrations
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from components.secret import Bundle
     from components.supabase import Project
 
 
-@dataclass(frozen=True, kw_only=True)
-class SchemaArgs:
-    """How the schema is migrated.
+class SchemaSpec(Protocol):
+    """What a stack says of its migrations."""
 
-    Attributes:
-        folder: the SQL files, relative to the program.
-        layout: `auto`, `numbered` or `supabase`.
-        disposable: mark the database as one that `scripts/db reset` may empty.
-        verify: run the folder's checks after the migrations.
-        allow_out_of_order: apply a file that sorts before the newest applied one.
-    """
+    @property
+    def dir(self) -> str:
+        """Folder of the SQL files, relative to the program."""
 
-    folder: str
-    layout: str
-    disposable: bool
-    verify: bool
-    allow_out_of_order: bool
+    @property
+    def layout(self) -> str:
+        """How the files are named; `auto` detects it."""
+
+    @property
+    def lock_wait(self) -> float:
+        """Seconds that one migration may try, in all, to get its locks."""
+
+    @property
+    def disposable(self) -> bool:
+        """Mark the database as one that `scripts/db reset` may empty."""
+
+    @property
+    def verify(self) -> bool:
+        """Run the folder's checks after the migrations."""
+
+    @property
+    def allow_out_of_order(self) -> bool:
+        """Apply a file that sorts before the newest applied one."""
 
 
 class Schema(Component):
@@ -44,20 +52,21 @@ class Schema(Component):
     token = "groundwork:database:Schema"  # noqa: S105 - a Pulumi type token, no credential
 
     def __init__(
-        self, name: str, args: SchemaArgs, project: Project, opts: pulumi.ResourceOptions | None = None
+        self, name: str, spec: SchemaSpec, project: Project, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         """Declare the migrations."""
         super().__init__(name, opts)
         child = self.named("migrations")
         props = {
             "dsn": project.database_url,
-            "folder": args.folder,
-            "files": {path.name: content.digest([path]) for path in sorted(Path(args.folder).glob("*.sql"))},
-            "checks": content.digest([Path(args.folder) / "checks"]),
-            "layout": args.layout,
-            "disposable": args.disposable,
-            "verify": args.verify,
-            "allow_out_of_order": args.allow_out_of_order,
+            "folder": spec.dir,
+            "files": {path.name: content.digest([path]) for path in sorted(Path(spec.dir).glob("*.sql"))},
+            "checks": content.digest([Path(spec.dir) / "checks"]),
+            "layout": spec.layout,
+            "lock_wait_s": spec.lock_wait,
+            "disposable": spec.disposable,
+            "verify": spec.verify,
+            "allow_out_of_order": spec.allow_out_of_order,
             "stack": pulumi.get_stack(),
             "log_urn": self.log_urn("Migrations", child),
         }
@@ -72,20 +81,18 @@ class Schema(Component):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoginArgs:
-    """A service's login.
+class LoginsArgs:
+    """Which services get a login.
 
     Attributes:
-        role: base name; the roles `<role>_a` and `<role>_b` take turns.
-        group: the role that holds the privileges, made by the migrations.
-        version: version of the password in use.
-        passwords: accepted passwords by version.
+        roles: base names; the roles `<name>_a` and `<name>_b` take turns, members of `<name>_runtime`.
+        secrets: has the passwords, as `<name>_database_password`.
+        schema: the version that made the groups.
     """
 
-    role: str
-    group: str
-    version: int
-    passwords: pulumi.Output[dict[str, str]]
+    roles: tuple[str, ...]
+    secrets: Bundle
+    schema: pulumi.Output[str]
 
 
 class Logins(Component):
@@ -94,30 +101,25 @@ class Logins(Component):
     token = "groundwork:database:Logins"  # noqa: S105 - a Pulumi type token, no credential
 
     def __init__(
-        self,
-        name: str,
-        args: Mapping[str, LoginArgs],
-        project: Project,
-        schema: Schema,
-        opts: pulumi.ResourceOptions | None = None,
+        self, name: str, args: LoginsArgs, project: Project, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        """Declare one login per entry, after the schema that made their groups."""
+        """Declare one login per role, after the schema that made their groups."""
         super().__init__(name, opts)
-        # The groups exist once the first schema version does; its name is enough to wait for it.
-        shared = {"dsn": project.database_url, "schema": schema.version, **project.address}
-        self._logins = {key: self._login(key, one, shared, project) for key, one in args.items()}
-        self.finish(logins={key: login.login for key, login in self._logins.items()})
+        self._shared = {"dsn": project.database_url, "schema": args.schema, **project.address}
+        self._logins = {role: self._login(role, args.secrets, project) for role in args.roles}
+        self.finish(logins={role: login.login for role, login in self._logins.items()})
 
     def url(self, role: str) -> pulumi.Output[str]:
         """Give the DSN of a service (secret)."""
         return self._logins[role].url
 
-    def _login(self, key: str, args: LoginArgs, shared: Mapping[str, object], project: Project) -> Login:
+    def _login(self, role: str, secrets: Bundle, project: Project) -> Login:
+        secret = f"{role}_database_password"
         props = {
-            "role": args.role,
-            "group": args.group,
-            "version": args.version,
-            "passwords": args.passwords,
-            **shared,
+            "role": role,
+            "group": f"{role}_runtime",
+            "version": secrets.versions[secret],
+            "passwords": secrets.accepted(secret),
+            **self._shared,
         }
-        return Login(f"{key}-login", props, self.under(project.inside()))
+        return Login(f"{role}-login", props, self.under(project.inside()))

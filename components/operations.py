@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from components._base import Component
 from providers.health import HealthGate
@@ -16,21 +16,31 @@ if TYPE_CHECKING:
     from components.runtime import Agent, App
 
 
+class GateSpec(Protocol):
+    """What a stack says of its health gate."""
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that everything may take to become healthy."""
+
+    @property
+    def allow_degraded(self) -> bool:
+        """Let an update pass while something that is not critical fails."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class GateArgs:
     """What is proven.
 
     Attributes:
+        spec: the stack's settings of it.
         schema: version of the schema.
         secret_versions: version of each generated secret.
-        timeout_s: seconds that everything may take to become healthy.
-        allow_degraded: let an update pass while something that is not critical fails.
     """
 
+    spec: GateSpec
     schema: pulumi.Output[str]
     secret_versions: Mapping[str, int]
-    timeout_s: float
-    allow_degraded: bool
 
 
 class Gate(Component):
@@ -51,8 +61,8 @@ class Gate(Component):
             "agent_version": agent.version,
             "schema": args.schema,
             "secret_versions": dict(args.secret_versions),
-            "timeout_s": args.timeout_s,
-            "allow_degraded": args.allow_degraded,
+            "timeout_s": args.spec.timeout,
+            "allow_degraded": args.spec.allow_degraded,
             "log_urn": self.log_urn("HealthGate", child),
         }
         gate = HealthGate(child, props, self.under())

@@ -2,28 +2,58 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-import pulumi
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from components._base import Component
-from components.host import Host, ServiceArgs, as_json
+from components.host import Host, ServiceArgs, Text, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_UVICORN = (
-    "{python}",
-    "-m",
-    "uvicorn",
-    "main:app",
-    "--host",
-    "127.0.0.1",
-    "--port",
-    "{port}",
-    "--no-access-log",
-)
+    import pulumi
+
+_LISTEN = ("--host", "127.0.0.1", "--port", "{port}", "--no-access-log")
+
+
+class Placement(Protocol):
+    """What a stack says of where a service runs."""
+
+    @property
+    def port(self) -> int:
+        """A fixed TCP port; 0: one is found."""
+
+    @property
+    def public_url(self) -> str | None:
+        """Where callers outside the host reach it; None: where it listens."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """More plain settings."""
+
+
+class AgentSpec(Placement, Protocol):
+    """What a stack says of its agent."""
+
+    @property
+    def ai_provider(self) -> str:
+        """`echo`, `openai` or `anthropic`."""
+
+    @property
+    def ai_base_url(self) -> str | None:
+        """Where the model's API is; None: the provider's own."""
+
+    @property
+    def ai_model(self) -> str | None:
+        """The model's name."""
+
+
+class AppSpec(Placement, Protocol):
+    """What a stack says of its app."""
+
+    @property
+    def demo_accounts(self) -> bool:
+        """Offer a demo sign-in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,28 +61,20 @@ class AgentArgs:
     """What the agent service is told.
 
     Attributes:
+        spec: the stack's settings of it.
+        environment: name of the environment.
         database_url: its own login.
         schema: version of the schema it runs against; a new one restarts it after the migrations.
         shared_secrets: accepted versions of the secret that callers present.
-        ai_provider: `echo`, `openai` or `anthropic`.
-        ai_base_url: where the model's API is; empty: the provider's own.
-        ai_model: the model's name.
         ai_api_key: key of the model's API, None for `echo`.
-        port: a fixed TCP port, 0: one is found.
-        public_url: where callers outside the host reach it; empty: where it listens.
-        environment: more plain settings.
     """
 
+    spec: AgentSpec
+    environment: str
     database_url: pulumi.Output[str]
     schema: pulumi.Output[str]
     shared_secrets: pulumi.Output[dict[str, str]]
-    ai_provider: str
-    ai_base_url: str
-    ai_model: str
     ai_api_key: pulumi.Output[str] | None
-    port: int
-    public_url: str
-    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class Agent(Component):
@@ -66,19 +88,19 @@ class Agent(Component):
         """Run the agent."""
         super().__init__(name, opts)
         secrets = {"database_url": args.database_url, "agent_shared_secret": as_json(args.shared_secrets)}
-        if args.ai_api_key is not None:
-            secrets["ai_api_key"] = args.ai_api_key
-        environment = {
-            "ENVIRONMENT": pulumi.get_stack(),
-            "SCHEMA_VERSION": args.schema,
-            "AI_PROVIDER": args.ai_provider,
-            "AI_BASE_URL": args.ai_base_url,
-            "AI_MODEL": args.ai_model,
-            **args.environment,
+        key = {"ai_api_key": args.ai_api_key} if args.ai_api_key is not None else {}
+        model = {
+            "AI_PROVIDER": args.spec.ai_provider,
+            "AI_BASE_URL": args.spec.ai_base_url,
+            "AI_MODEL": args.spec.ai_model,
         }
-        service = host.run(
-            name, _service(name, environment, secrets, (args.port, args.public_url), "/health")
-        )
+        environment: dict[str, Text] = {
+            "ENVIRONMENT": args.environment,
+            "SCHEMA_VERSION": args.schema,
+            **{key: value for key, value in model.items() if value},
+        }
+        needs = _Needs(environment, {**secrets, **key}, "/health")
+        service = host.run(name, _service(name, args.spec, needs))
         self.url, self.version = service.url, service.version
         self.finish(url=self.url, version=self.version)
 
@@ -88,6 +110,8 @@ class AppArgs:
     """What the app is told.
 
     Attributes:
+        spec: the stack's settings of it.
+        environment: name of the environment.
         database_url: its own login.
         schema: version of the schema it runs against.
         agent_url: where the agent listens; the app follows the agent in every update.
@@ -95,12 +119,10 @@ class AppArgs:
         session_key: signs the app's cookies.
         supabase_url: the project's API.
         supabase_anon_key: the key that may reach browsers.
-        demo_accounts: offer a demo sign-in.
-        port: a fixed TCP port, 0: one is found.
-        public_url: where users reach it; empty: where it listens.
-        environment: more plain settings.
     """
 
+    spec: AppSpec
+    environment: str
     database_url: pulumi.Output[str]
     schema: pulumi.Output[str]
     agent_url: pulumi.Output[str]
@@ -108,10 +130,6 @@ class AppArgs:
     session_key: pulumi.Output[str]
     supabase_url: pulumi.Output[str]
     supabase_anon_key: pulumi.Output[str]
-    demo_accounts: bool
-    port: int
-    public_url: str
-    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class App(Component):
@@ -129,36 +147,37 @@ class App(Component):
             "agent_shared_secret": as_json(args.shared_secret),
             "session_key": args.session_key,
         }
-        environment = {
-            "ENVIRONMENT": pulumi.get_stack(),
+        environment: dict[str, Text] = {
+            "ENVIRONMENT": args.environment,
             "SCHEMA_VERSION": args.schema,
             "AGENT_URL": args.agent_url,
             "SUPABASE_URL": args.supabase_url,
             "SUPABASE_ANON_KEY": args.supabase_anon_key,
-            "DEMO_ACCOUNTS": str(args.demo_accounts).lower(),
-            **args.environment,
+            "DEMO_ACCOUNTS": str(args.spec.demo_accounts).lower(),
         }
-        # Liveness here; the gate asks /api/health, which answers for the agent and the database too.
-        service = host.run(name, _service(name, environment, secrets, (args.port, args.public_url), "/livez"))
+        # 200 while it serves; the gate reads what it says of the agent, auth and storage.
+        needs = _Needs(environment, secrets, "/api/health")
+        service = host.run(name, _service(name, args.spec, needs))
         self.url, self.version = service.url, service.version
         self.finish(url=self.url, version=self.version)
 
 
-def _service(
-    name: str,
-    environment: Mapping[str, pulumi.Input[str]],
-    secrets: Mapping[str, pulumi.Input[str]],
-    address: tuple[int, str],
-    health_path: str,
-) -> ServiceArgs:
+@dataclass(frozen=True)
+class _Needs:
+    environment: Mapping[str, Text]
+    secrets: Mapping[str, Text]
+    health_path: str
+
+
+def _service(name: str, spec: Placement, needs: _Needs) -> ServiceArgs:
     folder = f"workloads/{name}"
     return ServiceArgs(
         source=folder,
-        command=_UVICORN,
+        command=("{python}", "-m", "uvicorn", "main:app", *_LISTEN),
         directory=folder,
-        environment=environment,
-        secrets=secrets,
-        port=address[0],
-        public_url=address[1],
-        health_path=health_path,
+        environment={**needs.environment, **spec.environment},
+        secrets=needs.secrets,
+        port=spec.port,
+        public_url=spec.public_url,
+        health_path=needs.health_path,
     )

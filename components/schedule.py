@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from components._base import Component
 from providers.database import VaultSecret
-from providers.schedule import CronJob
+from providers.schedule import CronJob, CronRoster
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,23 +19,28 @@ if TYPE_CHECKING:
 _SECRET = "agent_shared_secret"  # noqa: S105 - the name of a Vault entry
 
 
-@dataclass(frozen=True, kw_only=True)
-class Call:
-    """One scheduled call.
+class Call(Protocol):
+    """One scheduled call, as a stack describes it."""
 
-    Attributes:
-        schedule: five cron fields in UTC, or `N seconds`.
-        path: what to call on the agent.
-        body: JSON object to send.
-        timeout_s: seconds to wait for the answer.
-        active: False keeps the job but does not run it.
-    """
+    @property
+    def schedule(self) -> str:
+        """Five cron fields in UTC, or `N seconds`."""
 
-    schedule: str
-    path: str
-    body: Mapping[str, Any] = field(default_factory=dict)
-    timeout_s: float = 30
-    active: bool = True
+    @property
+    def path(self) -> str:
+        """What to call on the agent."""
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """JSON object to send."""
+
+    @property
+    def timeout(self) -> float:
+        """Seconds to wait for the answer."""
+
+    @property
+    def active(self) -> bool:
+        """False keeps the job but does not run it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +82,8 @@ class Cron(Component):
             for key, call in args.calls.items()
         ]
         self.jobs = [job.job for job in self._jobs]
+        roster = {"dsn": project.database_url, "jobs": list(args.calls)}
+        CronRoster(self.named("roster"), roster, self.under(project.inside()))
         self.finish(jobs=self.jobs)
 
     def _props(
@@ -89,6 +96,6 @@ class Cron(Component):
             "url": args.agent_url.apply(lambda url: f"{url}{call.path}"),
             "secret_name": secret.secret_name,
             "body": dict(call.body),
-            "timeout_s": call.timeout_s,
+            "timeout_s": call.timeout,
             "active": call.active,
         }

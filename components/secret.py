@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from components._base import Component
 from providers.secret import GeneratedSecret
@@ -14,17 +14,16 @@ if TYPE_CHECKING:
     import pulumi
 
 
-@dataclass(frozen=True, kw_only=True)
-class Generated:
-    """A secret that is made here.
+class Rotated(Protocol):
+    """What a generated secret asks for: its version, and the older ones that are still accepted."""
 
-    Attributes:
-        version: raising it makes a new value.
-        accept: older versions that are still accepted.
-    """
+    @property
+    def version(self) -> int:
+        """Version in use."""
 
-    version: int = 1
-    accept: tuple[int, ...] = ()
+    @property
+    def older(self) -> tuple[int, ...]:
+        """Older versions that are still accepted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +35,7 @@ class BundleArgs:
         given: name → value (encrypted config).
     """
 
-    generated: Mapping[str, Generated]
+    generated: Mapping[str, Rotated]
     given: Mapping[str, pulumi.Output[str]]
 
 
@@ -49,7 +48,7 @@ class Bundle(Component):
         """Make the generated secrets."""
         super().__init__(name, opts)
         self._generated = {
-            key: GeneratedSecret(key, version=wanted.version, accept=wanted.accept, opts=self.under())
+            key: GeneratedSecret(key, version=wanted.version, accept=wanted.older, opts=self.under())
             for key, wanted in args.generated.items()
         }
         self._given = dict(args.given)

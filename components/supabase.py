@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import pulumi
 
@@ -12,6 +13,42 @@ from providers.secret import GeneratedSecret
 from providers.supabase import SupabaseProject
 
 
+class ProjectSpec(Protocol):
+    """What a stack says of its project."""
+
+    @property
+    def api_url(self) -> str | None:
+        """The Management API; None: a stand-in runs on the host."""
+
+    @property
+    def access_token(self) -> pulumi.Output[str] | None:
+        """Token of the Management API; None with the stand-in."""
+
+    @property
+    def ref(self) -> str | None:
+        """An existing project to adopt; None: found by name, or created."""
+
+    @property
+    def adopt(self) -> bool:
+        """Whether the owner's password may be set in a project that exists already."""
+
+    @property
+    def region(self) -> str:
+        """The platform's region code."""
+
+    @property
+    def instance_size(self) -> str | None:
+        """Compute size; None: the platform's default."""
+
+    @property
+    def on_destroy(self) -> str:
+        """`keep` or `delete`: what becomes of the project when the stack is destroyed."""
+
+    @property
+    def protect(self) -> bool:
+        """Refuse to destroy the project."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ProjectArgs:
     """What the project is.
@@ -19,28 +56,14 @@ class ProjectArgs:
     Attributes:
         name: the project's name on the platform.
         organization: slug of the organization that owns it.
-        api_url: the Management API; empty: a stand-in is run on `host`.
-        access_token: token of the Management API; None with the stand-in.
-        ref: an existing project to adopt; empty: found by name, or created.
-        adopt: the owner's password may be replaced in a project that the stack did not create.
-        region: the platform's region code.
-        instance_size: compute size; empty: the platform's default.
+        spec: the stack's settings of it.
         database_password: the owner's password.
-        on_destroy: `keep` or `delete` the project and its data when the stack is destroyed.
-        protect: refuse to destroy the project.
     """
 
     name: str
     organization: str
-    api_url: str
-    access_token: pulumi.Output[str] | None
-    ref: str
-    adopt: bool
-    region: str
-    instance_size: str
+    spec: ProjectSpec
     database_password: pulumi.Output[str]
-    on_destroy: str
-    protect: bool
 
 
 class Project(Component):
@@ -54,7 +77,7 @@ class Project(Component):
         """Declare the project, and the stand-in below it where there is no API."""
         super().__init__(name, opts)
         self.lifeline: pulumi.Resource | None = None
-        self.api_url, self._token = self._reach(args, host)
+        self.api_url, self._token = self._reach(args.spec, host)
         self._project = self._declare(args)
         self.ref, self.url = self._project.project_ref, self._project.url
         self.anon_key, self.database_url = self._project.anon_key, self._project.database_url
@@ -70,40 +93,40 @@ class Project(Component):
         """Give the options of what lives inside the project and goes when a stand-in does."""
         return pulumi.ResourceOptions(deleted_with=self.lifeline)
 
-    def _reach(self, args: ProjectArgs, host: Host) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
-        if args.api_url and args.access_token is not None:
-            return pulumi.Output.from_input(args.api_url), args.access_token
+    def _reach(self, spec: ProjectSpec, host: Host) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+        if spec.api_url and spec.access_token is not None:
+            return pulumi.Output.from_input(spec.api_url), spec.access_token
         token = GeneratedSecret("supabase_access_token", version=1, accept=(), opts=self.under())
-        service = host.run("emulator", _stand_in(token.current, args.on_destroy))
+        service = host.run("emulator", _stand_in(token.current, f"{host.home}/supabase", spec.on_destroy))
         self.lifeline = service.resource
         return service.url, token.current
 
     def _declare(self, args: ProjectArgs) -> SupabaseProject:
-        name = self.named("project")
+        name, spec = self.named("project"), args.spec
         props = {
             "api_url": self.api_url,
             "access_token": self._token,
             "project_name": args.name,
             "organization_slug": args.organization,
-            "ref": args.ref,
-            "adopt": args.adopt,
-            "region": args.region,
-            "instance_size": args.instance_size,
+            "ref": spec.ref or "",
+            "adopt": spec.adopt,
+            "region": spec.region,
+            "instance_size": spec.instance_size or "",
             "database_password": args.database_password,
-            "on_destroy": args.on_destroy,
+            "on_destroy": spec.on_destroy,
             "log_urn": self.log_urn("SupabaseProject", name),
         }
-        return SupabaseProject(
-            name, props, self.under(self.inside(), pulumi.ResourceOptions(protect=args.protect))
-        )
+        guarded = pulumi.ResourceOptions(protect=spec.protect)
+        return SupabaseProject(name, props, self.under(self.inside(), guarded))
 
 
-def _stand_in(token: pulumi.Output[str], on_destroy: str) -> ServiceArgs:
-    data = f".local/{pulumi.get_stack()}/supabase"
+def _stand_in(token: pulumi.Output[str], data: str, on_destroy: str) -> ServiceArgs:
+    listen = ("--host", "127.0.0.1", "--port", "{port}", "--data", data)
     return ServiceArgs(
         source="emulator",
-        command=("{python}", "-m", "emulator", "--host", "127.0.0.1", "--port", "{port}", "--data", data),
+        command=("{python}", "-m", "emulator", *listen),
         directory=".",
+        environment={"GROUNDWORK_EMULATOR_TOKEN_FILE": "{secrets}/groundwork_emulator_token"},
         secrets={"groundwork_emulator_token": token},
         wipe_on_delete=(data,) if on_destroy == "delete" else (),
     )

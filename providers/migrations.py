@@ -94,7 +94,11 @@ def _announce(props: Props, folder: Folder, plan: Plan | None, *, known: Props) 
 
 
 def _options(props: Props) -> migrations.Options:
-    return migrations.Options(stack=props["stack"], allow_out_of_order=bool(props["allow_out_of_order"]))
+    return migrations.Options(
+        stack=props["stack"],
+        allow_out_of_order=bool(props["allow_out_of_order"]),
+        retry_s=float(props["lock_wait_s"]),
+    )
 
 
 def _apply(props: Props) -> dict[str, Any]:

@@ -44,12 +44,19 @@ class ProcessProvider(EngineProvider):
 
 def _started(props: Props, old_port: int) -> dict[str, Any]:
     home, fixed = Path(props["home"]), int(props["fixed_port"])
-    port = fixed or _found_port(home, props["program"], old_port)
+    port = fixed or processes.port_for(home, props["program"], old_port or None)
+    name = props["program"]
+    # {secrets}: where engines.processes puts this program's secret files.
+    filled = {
+        "{port}": str(port),
+        "{python}": sys.executable,
+        "{secrets}": str(home.resolve() / "secrets" / name),
+    }
     program = processes.Program(
-        name=props["program"],
-        command=tuple(_fill(part, port) for part in props["command"]),
-        directory=Path(props["directory"]),
-        environment={key: _fill(value, port) for key, value in props["environment"].items()},
+        name=name,
+        command=tuple(_fill(part, filled) for part in props["command"]),
+        directory=Path(props["directory"]).resolve(),
+        environment={key: _fill(value, filled) for key, value in props["environment"].items()},
         secrets=dict(props["secrets"]),
         health_url=f"http://{_LOOPBACK}:{port}{props['health_path']}",
     )
@@ -57,15 +64,11 @@ def _started(props: Props, old_port: int) -> dict[str, Any]:
     return {**plain(props), "port": port, "url": f"http://{_LOOPBACK}:{port}"}
 
 
-def _found_port(home: Path, program: str, old_port: int) -> int:
-    if old_port and processes.status(home, program).running:
-        return old_port
-    return processes.free_port(old_port or None)
-
-
-def _fill(text: str, port: int) -> str:
-    """Put the port and this interpreter where a definition names them."""
-    return text.replace("{port}", str(port)).replace("{python}", sys.executable)
+def _fill(text: str, values: dict[str, str]) -> str:
+    """Put this machine's values where a definition names them."""
+    for mark, value in values.items():
+        text = text.replace(mark, value)
+    return text
 
 
 class Process(Resource, module="groundwork", name="Process"):

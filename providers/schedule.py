@@ -47,6 +47,28 @@ def _job(props: Props) -> cron.Job:
     )
 
 
+class CronRosterProvider(EngineProvider):
+    """Removes jobs of ours that the stack does not declare: left by an older state, or by a restore."""
+
+    def create(self, props: Props) -> CreateResult:
+        """Remove what is not on the list."""
+        cron.prune(props["dsn"], props["jobs"])
+        return CreateResult("cron", plain(props))
+
+    def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
+        """Remove what is not on the list."""
+        cron.prune(news["dsn"], news["jobs"])
+        return UpdateResult(plain(news))
+
+
+class CronRoster(Resource, module="groundwork", name="CronRoster"):
+    """The list of all jobs of a stack."""
+
+    def __init__(self, name: str, props: Props, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Declare the list: `dsn` and `jobs`, their names."""
+        super().__init__(CronRosterProvider(), name, props, opts)
+
+
 class CronJob(Resource, module="groundwork", name="CronJob"):
     """One scheduled call.
 

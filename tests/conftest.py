@@ -2,4 +2,22 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.fix_postgres"]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+pytest_plugins = [
+    "tests.fix_postgres",
+    "tests.fix_emulator",
+    "tests.fix_contract",
+    "tests.fix_supabase",
+    "tests.fix_product",
+    "tests.fix_program",
+    "tests.up.fix_local",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what starts the real engine last: quick failures come first."""
+    items.sort(key=lambda item: item.get_closest_marker("engine") is not None)

@@ -1,0 +1,92 @@
+"""Groundwork: one Supabase project, its schema, an agent and an app, proven healthy and kept busy by cron.
+
+The order of an update is the order of the values below: who takes an output of another runs after it.
+"""
+
+from __future__ import annotations
+
+import pulumi
+
+from components import database, host, operations, runtime, schedule, secret, supabase
+from settings import Settings
+
+settings = Settings.load()
+
+secrets = secret.Bundle(
+    "secrets", secret.BundleArgs(generated=settings.secrets.generated, given=settings.secrets.given)
+)
+machine = host.place(settings.host)
+
+project = supabase.Project(
+    "supabase",
+    supabase.ProjectArgs(
+        name=settings.project_name,
+        organization=settings.organization,
+        spec=settings.supabase,
+        database_password=secrets.current("database_password"),
+    ),
+    machine,
+)
+schema = database.Schema("schema", settings.migrations, project)
+logins = database.Logins(
+    "logins",
+    database.LoginsArgs(roles=("app", "agent"), secrets=secrets, schema=schema.version),
+    project,
+)
+
+agent = runtime.Agent(
+    "agent",
+    runtime.AgentArgs(
+        spec=settings.agent,
+        environment=settings.environment,
+        database_url=logins.url("agent"),
+        schema=schema.version,
+        shared_secrets=secrets.accepted("agent_shared_secret"),
+        ai_api_key=secrets.given("ai_api_key"),
+    ),
+    machine,
+)
+app = runtime.App(
+    "app",
+    runtime.AppArgs(
+        spec=settings.app,
+        environment=settings.environment,
+        database_url=logins.url("app"),
+        schema=schema.version,
+        agent_url=agent.url,
+        shared_secret=secrets.keyed("agent_shared_secret"),
+        session_key=secrets.current("session_key"),
+        supabase_url=project.url,
+        supabase_anon_key=project.anon_key,
+    ),
+    machine,
+)
+gate = operations.Gate(
+    "health",
+    operations.GateArgs(spec=settings.health, schema=schema.version, secret_versions=secrets.versions),
+    app,
+    agent,
+)
+cron = schedule.Cron(
+    "cron",
+    schedule.CronArgs(
+        calls=settings.cron,
+        agent_url=gate.agent_url,
+        shared_secret=secrets.current("agent_shared_secret"),
+    ),
+    project,
+)
+
+pulumi.export("environment", settings.environment)
+pulumi.export("supabase_url", project.url)
+pulumi.export("supabase_api_url", project.api_url)
+pulumi.export("supabase_ref", project.ref)
+pulumi.export("anon_key", project.anon_key)
+pulumi.export("database_url", project.database_url)
+pulumi.export("app_url", app.url)
+pulumi.export("agent_url", agent.url)
+pulumi.export("migrations", schema.summary)
+pulumi.export("cron_jobs", cron.jobs)
+pulumi.export("secret_versions", secrets.versions)
+pulumi.export("health", gate.summary)
+pulumi.export("logs", machine.logs)

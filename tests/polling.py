@@ -1,0 +1,21 @@
+"""Waiting for an event, with a deadline, in place of waiting by the clock."""
+
+from __future__ import annotations
+
+import time
+from threading import Event
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+def until(condition: Callable[[], T], timeout_s: float = 30) -> T:
+    """Ask again and again until the answer is true, and give it; fail the test after `timeout_s` seconds."""
+    deadline = time.monotonic() + timeout_s
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, f"still {answer!r} after {timeout_s} s"
+        Event().wait(0.05)
+    return answer

@@ -1,0 +1,82 @@
+"""A local stack that is up, shared by the tests of a module; each leaves it as it found it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import psutil
+import pytest
+
+from tests.fix_program import Program, open_program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """Bring the local stack up in a folder of its own, and destroy it afterwards."""
+    program = open_program(tmp_path_factory.mktemp("local") / "program")
+    program.up()
+    yield program
+    program.clean()
+
+
+def processes_of(folder: Path) -> list[psutil.Process]:
+    """List the live processes that work in or were started for a folder (PostgreSQL servers included)."""
+    mark = str(folder)
+    return [process for process in psutil.process_iter() if _belongs(process, mark)]
+
+
+def _belongs(process: psutil.Process, mark: str) -> bool:
+    try:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        return any(mark in part for part in process.cmdline()) or process.cwd().startswith(mark)
+    except psutil.Error:
+        return False
+
+
+def kill_all(folder: Path) -> None:
+    """End everything of a folder at once, as a power cut does."""
+    found = processes_of(folder)
+    for process in found:
+        os.kill(process.pid, signal.SIGKILL)
+    psutil.wait_procs(found, timeout=30)
+
+
+def health(program: Program) -> dict[str, Any]:
+    """Ask the app how everything is."""
+    return dict(httpx.get(f"{program.outputs()['app_url']}/api/health", timeout=30).json())
+
+
+def exported(program: Program) -> dict[str, Any]:
+    """Read the state with its secrets in clear, to know what to look for."""
+    command = ["pulumi", "stack", "export", "--stack", program.stack.name, "--show-secrets"]
+    done = subprocess.run(
+        command,
+        cwd=program.folder,
+        env={**os.environ, **program.env},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return dict(json.loads(done.stdout))
+
+
+def resource(state: dict[str, Any], name: str) -> dict[str, Any]:
+    """Find one resource of an exported state by its name."""
+    return next(one for one in state["deployment"]["resources"] if one["urn"].endswith(f"::{name}"))
+
+
+def secret_values(state: dict[str, Any]) -> set[str]:
+    """Collect every value that Groundwork generated for a stack."""
+    made = [one for one in state["deployment"]["resources"] if one["type"].endswith(":GeneratedSecret")]
+    texts = [json.loads(one["outputs"]["current"]["plaintext"]) for one in made]
+    return set(texts)

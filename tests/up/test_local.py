@@ -1,0 +1,192 @@
+"""The local stack with the real engine: what a new user does, and what can go wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import psycopg
+import pytest
+from pulumi import automation as auto
+
+from tests.up.fix_local import exported, health, kill_all, processes_of, resource, secret_values
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fix_program import Program
+
+pytestmark = pytest.mark.engine
+
+
+def _query(program: Program, statement: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(program.outputs()["database_url"]) as session:
+        return session.execute(statement).fetchall()
+
+
+def test_up_ends_with_a_page_and_a_healthy_product(local: Program) -> None:
+    """The app answers with a page, and everything behind it is healthy."""
+    outputs = local.outputs()
+    page = httpx.get(outputs["app_url"])
+
+    assert page.status_code == 200
+    assert "<html" in page.text
+    assert health(local)["status"] == "healthy"
+    assert outputs["health"]["status"] == "healthy"
+    assert outputs["migrations"]["applied"] == len(list((local.folder / "migrations").glob("*.sql")))
+
+
+def test_second_up_changes_nothing(local: Program) -> None:
+    """An update without changes is one: nothing is updated, nothing restarts."""
+    before = {process.pid for process in processes_of(local.folder)}
+    local.up()
+
+    assert local.changed() == {}
+    assert {process.pid for process in processes_of(local.folder)} >= before
+
+
+def test_new_migration_is_named_in_preview_and_applied_once(local: Program) -> None:
+    """A preview names the file and changes nothing; an update applies it, the next one does nothing."""
+    (local.folder / "migrations" / "900_note.sql").write_text("create table private.note (id int);\n")
+    preview = local.preview()
+    missing = _query(local, "select to_regclass('private.note')")
+    local.up()
+
+    assert "pending: 900_note.sql" in preview.stdout
+    assert missing == [(None,)]
+    assert _query(local, "select count(*) from private.note") == [(0,)]
+    local.up()
+    assert local.changed() == {}
+
+
+def test_broken_migration_is_rolled_back_and_the_earlier_ones_stay(local: Program) -> None:
+    """The update fails with the file and the server's words; after a correction the next one goes on."""
+    folder = local.folder / "migrations"
+    (folder / "910_good.sql").write_text("create table private.good (id int);\n")
+    broken = folder / "911_broken.sql"
+    broken.write_text("create table private.half (id int);\ncreate tabel private.rest (id int);\n")
+    with pytest.raises(auto.CommandError) as caught:
+        local.up()
+
+    assert "911_broken.sql" in str(caught.value)
+    assert "tabel" in str(caught.value)
+    assert _query(local, "select to_regclass('private.good')::text, to_regclass('private.half')") == [
+        ("private.good", None)
+    ]
+    broken.write_text("create table private.half (id int);\n")
+    local.up()
+    assert _query(local, "select count(*) from private.half") == [(0,)]
+
+
+def test_edited_migration_is_refused_before_anything_runs(local: Program) -> None:
+    """A file that was applied and edited stops the preview, by name."""
+    file = next(iter(sorted((local.folder / "migrations").glob("*.sql"))))
+    original = file.read_text()
+    file.write_text(f"{original}\nselect 1;\n")
+    with pytest.raises(auto.CommandError) as caught:
+        local.preview()
+    file.write_text(original)
+
+    assert file.name in str(caught.value)
+
+
+def test_rotation_keeps_both_sides_in_step(local: Program) -> None:
+    """A raised version makes a new value; app and agent agree on it, and the old one is still accepted."""
+    old = resource(exported(local), "agent_shared_secret")["outputs"]["current"]
+    version = local.outputs()["secret_versions"]["agent_shared_secret"]
+    local.set("secrets.agent_shared_secret.version", str(version + 1))
+    local.up()
+    new = resource(exported(local), "agent_shared_secret")["outputs"]["current"]
+    agent = httpx.get(f"{local.outputs()['agent_url']}/health").json()
+
+    assert new != old
+    assert local.outputs()["secret_versions"]["agent_shared_secret"] == version + 1
+    assert health(local)["checks"]["agent"]["ok"]
+    assert agent["secrets"]["agent_shared_secret"]["versions"] == [str(version + 1), str(version)]
+
+
+def test_database_logins_take_turns(local: Program) -> None:
+    """A new password goes to the other role, so that the login in use is never invalidated."""
+    before = resource(exported(local), "app-login")["outputs"]["login"]
+    version = local.outputs()["secret_versions"]["app_database_password"]
+    local.set("secrets.app_database_password.version", str(version + 1))
+    local.up()
+    after = resource(exported(local), "app-login")["outputs"]["login"]
+
+    assert {before, after} == {"app_a", "app_b"}
+    assert health(local)["status"] == "healthy"
+
+
+def test_after_a_power_cut_up_brings_everything_back(local: Program) -> None:
+    """All processes gone at once: the next update starts them, and no row is lost."""
+    with psycopg.connect(local.outputs()["database_url"], autocommit=True) as session:
+        session.execute("create table if not exists private.kept (id int)")
+        session.execute("insert into private.kept values (1)")
+    rows = _query(local, "select count(*) from private.kept")
+    kill_all(local.folder)
+    local.up()
+
+    assert {"emulator", "agent", "app"} <= set(local.changed())
+    assert health(local)["status"] == "healthy"
+    assert _query(local, "select count(*) from private.kept") == rows
+
+
+def test_a_removed_cron_job_is_noticed_and_made_again(local: Program) -> None:
+    """Drift: what somebody unscheduled by hand is found by a refresh and scheduled again."""
+    with psycopg.connect(local.outputs()["database_url"], autocommit=True) as session:
+        session.execute("select cron.unschedule(jobname) from cron.job where jobname = 'groundwork:run-jobs'")
+    local.stack.refresh()
+    local.up()
+
+    assert local.changed() == {"cron-run-jobs": "create"}
+    assert _query(local, "select count(*) from cron.job where jobname = 'groundwork:run-jobs'") == [(1,)]
+
+
+def test_no_secret_is_written_in_plain(local: Program) -> None:
+    """State, its backups and history, logs, event output and process arguments hold no secret value."""
+    result = local.up()
+    values = secret_values(exported(local))
+    texts = {str(path): path.read_bytes() for path in _written(local)}
+    arguments = " ".join(part for process in processes_of(local.folder) for part in process.cmdline())
+
+    assert len(values) >= 6
+    assert [path for path, text in texts.items() if any(value.encode() in text for value in values)] == []
+    assert not [value for value in values if value in result.stdout or value in arguments]
+
+
+def _written(program: Program) -> list[Path]:
+    """List all that a run wrote, the database's files included, but for where secrets must lie to be used.
+
+    Those are the services' secret files and the stand-in's own account of its projects.
+    """
+    below = program.folder / ".local"
+    used = (below / "local" / "secrets", below / "local" / "supabase" / "state")
+    return [
+        path
+        for path in below.rglob("*")
+        if path.is_file() and not path.is_relative_to(used[0]) and not path.is_relative_to(used[1])
+    ]
+
+
+def test_files_that_hold_secrets_are_closed_to_others(local: Program) -> None:
+    """Where a value must lie in plain to be used, only its owner can read it."""
+    below = local.folder / ".local" / "local"
+    holders = [*(below / "secrets").rglob("*"), *(below / "supabase" / "state").rglob("*")]
+
+    assert [path for path in holders if path.is_file()]
+    assert [path for path in holders if path.stat().st_mode & 0o077] == []
+
+
+def test_destroy_leaves_nothing_running_and_keeps_the_data(local: Program) -> None:
+    """No process and no port is left; with `on_destroy: keep` the next update finds the data again."""
+    with psycopg.connect(local.outputs()["database_url"], autocommit=True) as session:
+        session.execute("create table if not exists private.kept_over (id int)")
+    url = local.outputs()["app_url"]
+    local.stack.destroy()
+    left = [process.cmdline() for process in processes_of(local.folder)]
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url)
+    local.up()
+
+    assert left == []
+    assert _query(local, "select count(*) from private.kept_over") == [(0,)]
