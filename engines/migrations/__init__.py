@@ -1,0 +1,61 @@
+"""Migrations, exactly once: read a folder, inspect what is pending, apply it, verify the result.
+
+What needs a database driver or the SQL parser is imported when it is first used; reading a folder needs
+neither.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from engines.migrations.errors import FailedError, FolderError, LockedError, MigrationError, RefusedError
+from engines.migrations.file import MigrationFile
+from engines.migrations.folder import Folder, read_folder
+
+if TYPE_CHECKING:
+    from engines.migrations.amend import mark_disposable, repair, reset
+    from engines.migrations.checks import Check, verify
+    from engines.migrations.plan import Options, Plan
+    from engines.migrations.run import Outcome, apply, inspect
+
+__all__ = [
+    "Check",
+    "FailedError",
+    "Folder",
+    "FolderError",
+    "LockedError",
+    "MigrationError",
+    "MigrationFile",
+    "Options",
+    "Outcome",
+    "Plan",
+    "RefusedError",
+    "apply",
+    "inspect",
+    "mark_disposable",
+    "read_folder",
+    "repair",
+    "reset",
+    "verify",
+]
+
+_LATER: Final = {
+    "Options": "plan",
+    "Plan": "plan",
+    "Outcome": "run",
+    "apply": "run",
+    "inspect": "run",
+    "mark_disposable": "amend",
+    "repair": "amend",
+    "reset": "amend",
+    "Check": "checks",
+    "verify": "checks",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used (PEP 562)."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)

@@ -1,0 +1,126 @@
+"""One migration file: its name, text, checksum and the directives at its head."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+Phase = Literal["expand", "contract"]
+
+# The pattern of the Supabase CLI; what follows the first underscore is the name, in any script.
+NAME: Final = re.compile(r"([0-9]+)_(.*)\.sql", re.DOTALL)
+_DIRECTIVE: Final = re.compile(r"[ \t]*--[ \t]*groundwork:(.*)")
+_DURATION: Final = re.compile(r"[0-9]+(us|ms|s|min|h|d)?")
+# The Supabase CLI's own way to say the same as `no-transaction`.
+_CLI_NO_TRANSACTION: Final = "-- pg-delta: transaction=false"
+_KNOWN: Final = "no-transaction, phase=expand|contract, lock-timeout=TIME, statement-timeout=TIME"
+
+
+@dataclass(frozen=True)
+class Directives:
+    """What the comments at the head of a file ask for.
+
+    Attributes:
+        transaction: False runs the file statement by statement.
+        phase: `contract` waits for the new code.
+        lock_timeout: PostgreSQL duration of one try; None: the run's.
+        statement_timeout: PostgreSQL duration; None: the login's own.
+    """
+
+    transaction: bool = True
+    phase: Phase = "expand"
+    lock_timeout: str | None = None
+    statement_timeout: str | None = None
+
+
+@dataclass(frozen=True)
+class MigrationFile:
+    """One file as read from disk.
+
+    Attributes:
+        version: the digits before the first underscore.
+        name: what stands between that underscore and `.sql`.
+        file: the base name.
+        sql: the text without a byte order mark.
+        checksum: SHA-256 (hex) of the text with LF line ends: a checkout on another system is no edit.
+        directives: from the head of the file.
+    """
+
+    version: str
+    name: str
+    file: str
+    sql: str = field(repr=False)
+    checksum: str
+    directives: Directives = Directives()
+
+    @property
+    def phase(self) -> Phase:
+        """Say when it runs: before (`expand`) or after (`contract`) the new code."""
+        return self.directives.phase
+
+
+def checksum(sql: str) -> str:
+    """Hash a text independently of its line ends."""
+    return hashlib.sha256(sql.replace("\r\n", "\n").encode()).hexdigest()
+
+
+def decode(raw: bytes) -> str:
+    """Read a file's bytes as UTF-8 and drop a byte order mark.
+
+    Raises:
+        ValueError: not UTF-8, or holds a NUL; the text says where.
+    """
+    if raw[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        raise ValueError("is UTF-16; save it as UTF-8")
+    nul = raw.find(b"\0")
+    if nul >= 0:
+        line = raw.count(b"\n", 0, nul) + 1
+        raise ValueError(f"line {line}: holds a NUL byte, which PostgreSQL cannot take")
+    try:
+        return raw.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"line {line}: is not UTF-8 (byte 0x{raw[error.start]:02x}); save it as UTF-8"
+        ) from None
+
+
+def _apply(text: str, so_far: dict[str, bool | str]) -> str | None:
+    """Add one directive to those before; give the problem, if it is one."""
+    key, _, value = (part.strip() for part in text.strip().partition("="))
+    field = key.replace("-", "_")
+    if key == "no-transaction" and not value:
+        so_far["transaction"] = False
+    elif key == "phase" and value in {"expand", "contract"}:
+        so_far["phase"] = value
+    elif key in {"lock-timeout", "statement-timeout"} and _DURATION.fullmatch(value):
+        so_far[field] = value
+    else:
+        return f"directive `{text.strip()}` is not known; there are {_KNOWN} (TIME such as 500ms, 2s, 10min)"
+    return None
+
+
+def read_directives(sql: str) -> tuple[Directives, list[str]]:
+    """Read the directives in the comment lines before the first statement.
+
+    Returns:
+        The directives, and every problem with its line; a directive further down is one: it would be ignored.
+    """
+    if "groundwork:" not in sql and "pg-delta:" not in sql[:40]:
+        return Directives(), []
+    values: dict[str, bool | str] = {}
+    problems: list[str] = []
+    head = True
+    for number, line in enumerate(sql.splitlines(), start=1):
+        head = head and (not line.strip() or line.lstrip().startswith("--"))
+        found = _DIRECTIVE.match(line)
+        if found and head:
+            problem = _apply(found[1], values)
+            problems += [f"line {number}: {problem}"] if problem else []
+        elif found:
+            problems.append(f"line {number}: a directive must stand above the first statement; move it up")
+    if sql.partition("\n")[0].strip() == _CLI_NO_TRANSACTION:
+        values["transaction"] = False
+    return Directives(**values), problems  # type: ignore[arg-type]  # _apply lets only fitting values in

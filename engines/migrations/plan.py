@@ -1,0 +1,268 @@
+"""What to do: files and history in, decisions out. Pure; preview and update share it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from engines.migrations import shape
+from engines.migrations.statements import prefix_hashes, read_script
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from engines.migrations.file import MigrationFile, Phase
+    from engines.migrations.folder import Folder
+
+HISTORY_TABLE = "supabase_migrations.schema_migrations"
+Status = Literal["applied", "pending", "edited", "missing", "partial"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run.
+
+    Attributes:
+        to: the last version to run; None: all.
+        phase: run only this phase; `expand` stops before the first contract file; None: all.
+        allow_out_of_order: run files that sort before the last applied one.
+        actor: who runs it, for the record.
+        stack: which stack, for the record.
+        tool_version: for the record.
+        wait_s: how long to wait for another runner, in seconds.
+        lock_timeout_ms: how long one try may wait for a lock, and so make the product wait.
+        retry_s: how long to try again while locks are not granted, in seconds.
+    """
+
+    to: str | None = None
+    phase: Phase | None = None
+    allow_out_of_order: bool = False
+    actor: str = ""
+    stack: str = ""
+    tool_version: str = ""
+    wait_s: float = 600.0
+    lock_timeout_ms: int = 100
+    retry_s: float = 300.0
+
+
+@dataclass(frozen=True)
+class Record:
+    """A row of the history: this version is applied.
+
+    Attributes:
+        version: its key.
+        name: as stored.
+        checksum: ours; None: another tool wrote the row.
+        statements: the pieces that the row holds, read only where there is no checksum.
+        applied_at: None where another tool wrote the row.
+        duration_ms: inside of the transaction.
+        actor: who ran it.
+    """
+
+    version: str
+    name: str = ""
+    checksum: str | None = None
+    statements: tuple[str, ...] | None = None
+    applied_at: datetime | None = None
+    duration_ms: float | None = None
+    actor: str | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A file that runs in units and is not finished.
+
+    Attributes:
+        version: its key.
+        done: how many statements of the file are behind it.
+        prefix: hash over these statements.
+        running: the statement that was begun outside of a transaction and not seen to end; None: none.
+    """
+
+    version: str
+    done: int
+    prefix: str
+    running: int | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """What was done: applied versions and unfinished ones, both by version."""
+
+    records: Mapping[str, Record] = field(default_factory=dict)
+    progress: Mapping[str, Progress] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One version with its status; `file` is None where the file is missing."""
+
+    version: str
+    name: str
+    status: Status
+    file: MigrationFile | None
+    record: Record | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an update would do.
+
+    Attributes:
+        entries: every version known to the folder or the database, in order.
+        pending: the files that would run, in order.
+        refusals: why nothing would run; empty: it would.
+        adopted: applied files whose rows another tool wrote; their checksums are recorded by the next update.
+        history_table: where the history is.
+    """
+
+    entries: tuple[Entry, ...]
+    pending: tuple[MigrationFile, ...]
+    refusals: tuple[str, ...]
+    adopted: tuple[MigrationFile, ...] = ()
+    history_table: str = HISTORY_TABLE
+
+    def _named(self, *statuses: Status) -> tuple[str, ...]:
+        return tuple(e.file.file if e.file else e.version for e in self.entries if e.status in statuses)
+
+    @property
+    def applied(self) -> tuple[str, ...]:
+        """Name the files that are applied."""
+        return self._named("applied", "edited")
+
+    @property
+    def edited(self) -> tuple[str, ...]:
+        """Name the files that were changed after they were applied."""
+        return self._named("edited")
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """List the applied versions that have no file."""
+        return self._named("missing")
+
+    @property
+    def partial(self) -> tuple[str, ...]:
+        """Name the files of which a part is applied."""
+        return self._named("partial")
+
+    @property
+    def latest(self) -> str | None:
+        """Give the last applied version."""
+        done = [e.version for e in self.entries if e.record is not None]
+        return max(done, default=None)
+
+
+def make_plan(folder: Folder, history: History, options: Options | None = None) -> Plan:
+    """Compare folder and history and decide what runs."""
+    options = options or Options()
+    entries = _entries(folder, history)
+    chosen = [e for e in entries if e.status in {"pending", "partial"} and e.file]
+    pending = _select([e.file for e in chosen if e.file], options)
+    refusals = [
+        *_option_refusals(folder, options),
+        *_history_refusals(entries),
+        *_order_refusals(pending, history, options),
+        *(f"{file.file}, {text}" for file in pending for text in _file_problems(file, history)),
+    ]
+    adopted = [
+        e.file for e in entries if e.file and e.status == "applied" and e.record and not e.record.checksum
+    ]
+    return Plan(tuple(entries), tuple(pending), tuple(refusals), tuple(adopted))
+
+
+def _entries(folder: Folder, history: History) -> list[Entry]:
+    """Give every version its status, in the order of the history (text)."""
+    entries = [_entry(file, history) for file in folder.files]
+    local = {file.version for file in folder.files}
+    gone = [record for version, record in history.records.items() if version not in local]
+    entries += [Entry(record.version, record.name, "missing", None, record) for record in gone]
+    lost = [p for p in history.progress.values() if p.version not in local | history.records.keys()]
+    entries += [Entry(progress.version, "", "partial", None) for progress in lost]
+    return sorted(entries, key=lambda entry: entry.version)
+
+
+def _entry(file: MigrationFile, history: History) -> Entry:
+    record = history.records.get(file.version)
+    if record is None:
+        status: Status = "partial" if file.version in history.progress else "pending"
+    else:
+        status = "applied" if _is_same(file, record) else "edited"
+    return Entry(file.version, file.name, status, file, record)
+
+
+def _is_same(file: MigrationFile, record: Record) -> bool:
+    """Say whether a file is what was applied; a row without a checksum is compared by its statements."""
+    if record.checksum is not None:
+        return record.checksum == file.checksum
+    if record.statements is None:
+        return True
+    return _blanks_apart(record.statements) == _blanks_apart(read_script(file.sql).pieces)
+
+
+def _blanks_apart(pieces: Sequence[str]) -> str:
+    """Give text without what other tools' splitting changes: semicolons and runs of blanks."""
+    return re.sub(r"[\s;]+", " ", "\n".join(pieces)).strip()
+
+
+def _select(files: Sequence[MigrationFile], options: Options) -> list[MigrationFile]:
+    """Keep the files that the options ask for."""
+    chosen = [file for file in files if options.to is None or file.version <= options.to]
+    if options.phase == "expand":
+        contract = next((i for i, file in enumerate(chosen) if file.phase == "contract"), len(chosen))
+        return chosen[:contract]
+    return chosen
+
+
+def _option_refusals(folder: Folder, options: Options) -> list[str]:
+    versions = {file.version for file in folder.files}
+    if options.to is None or options.to in versions:
+        return []
+    return [f"there is no file with the version {options.to} in {folder.path}"]
+
+
+def _history_refusals(entries: Sequence[Entry]) -> list[str]:
+    """Refuse what contradicts the history."""
+    found = []
+    for entry in entries:
+        if entry.file is None:
+            known = f"{entry.version}_{entry.name}.sql"
+            found.append(
+                f"version {entry.version} ({known}) is in the database's history, but the folder has no file "
+                "for it; get the file back from version control, or, if its effects are gone from the "
+                f"database, run `scripts/db repair --reverted {entry.version}`"
+            )
+        elif entry.status == "edited":
+            found.append(
+                f"{entry.file.file} was edited after it was applied; restore it and put the change into a "
+                "new file, or, if the database already is as the file says, run "
+                f"`scripts/db repair --applied {entry.version}`"
+            )
+    return found
+
+
+def _order_refusals(pending: Sequence[MigrationFile], history: History, options: Options) -> list[str]:
+    """Refuse files that sort before the last applied version."""
+    last = max(history.records, default="")
+    if options.allow_out_of_order:
+        return []
+    late = [file for file in pending if file.version < last and file.version not in history.progress]
+    return [
+        f"{file.file} sorts before {last}, which is already applied; give it a later version, "
+        f"or allow it once with --allow-out-of-order"
+        for file in late
+    ]
+
+
+def _file_problems(file: MigrationFile, history: History) -> list[str]:
+    script = read_script(file.sql)
+    found = shape.problems(script, transaction=file.directives.transaction)
+    progress = history.progress.get(file.version)
+    if progress and progress.prefix not in prefix_hashes(file.sql)[progress.done : progress.done + 1]:
+        found.append(
+            f"the first {progress.done} statements are applied, and one of them was edited since; restore "
+            "them, or, if the database already is as the file says, run "
+            f"`scripts/db repair --applied {file.version}`"
+        )
+    return found

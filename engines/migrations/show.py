@@ -1,0 +1,115 @@
+"""What the command line prints, for people and for machines. Pure: values in, text out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engines.migrations.checks import Check
+    from engines.migrations.folder import Folder
+    from engines.migrations.plan import Entry, Plan
+    from engines.migrations.run import Outcome
+
+
+def list_json(plan: Plan) -> list[dict[str, Any]]:
+    """Describe every version."""
+    return [_entry_json(entry) for entry in plan.entries]
+
+
+def _entry_json(entry: Entry) -> dict[str, Any]:
+    record, file = entry.record, entry.file
+    return {
+        "version": entry.version,
+        "name": entry.name,
+        "file": file.file if file else None,
+        "status": entry.status,
+        "phase": file.phase if file else None,
+        "applied_at": record.applied_at.isoformat() if record and record.applied_at else None,
+        "checksum": file.checksum if file else record.checksum if record else None,
+    }
+
+
+def list_text(plan: Plan) -> str:
+    """Give a table of every version."""
+    rows: list[tuple[str, ...]] = [("STATUS", "APPLIED AT", "TOOK", "BY", "FILE")]
+    rows += [_row(entry) for entry in plan.entries]
+    return _table(rows) if plan.entries else "no migrations\n"
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    record = entry.record
+    at = record.applied_at.strftime("%Y-%m-%d %H:%M:%S") if record and record.applied_at else ""
+    took = f"{record.duration_ms:.0f} ms" if record and record.duration_ms is not None else ""
+    name = entry.file.file if entry.file else f"{entry.version} (no file)"
+    return entry.status, at, took, (record.actor or "") if record else "", name
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """Align columns with two blanks between."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def plan_json(plan: Plan) -> list[dict[str, Any]]:
+    """Describe what `up` would run, in order."""
+    return [
+        {
+            "version": file.version,
+            "name": file.name,
+            "file": file.file,
+            "phase": file.phase,
+            "checksum": file.checksum,
+        }
+        for file in plan.pending
+    ]
+
+
+def plan_text(plan: Plan, folder: Folder) -> str:
+    """Say what `up` would run, and what of the folder is no migration."""
+    lines = [f"would apply {file.file}" + _phase(file.phase) for file in plan.pending]
+    if not lines:
+        lines = [f"nothing to do: {len(plan.applied)} applied, latest {plan.latest or 'none'}"]
+    lines += [f"not a migration, left alone: {name}" for name in folder.ignored]
+    return "\n".join(lines) + "\n"
+
+
+def _phase(phase: str) -> str:
+    return f" ({phase})" if phase != "expand" else ""
+
+
+def outcome_json(outcome: Outcome) -> dict[str, Any]:
+    """Describe what `up` did."""
+    return {
+        "applied": list(outcome.applied),
+        "total": outcome.total,
+        "latest": outcome.latest,
+        "history_table": outcome.history_table,
+    }
+
+
+def outcome_text(outcome: Outcome) -> str:
+    """Sum up what `up` did."""
+    did = f"{len(outcome.applied)} applied" if outcome.applied else "nothing to do"
+    return f"{did}; {outcome.total} in all, latest {outcome.latest or 'none'}\n"
+
+
+def checks_json(checks: Sequence[Check]) -> list[dict[str, Any]]:
+    """Describe every check."""
+    return [{"name": check.name, "ok": check.ok, "message": check.message} for check in checks]
+
+
+def checks_text(checks: Sequence[Check]) -> str:
+    """Say which checks hold, with the violations of the others."""
+    if not checks:
+        return "no checks\n"
+    return "".join(_check_text(check) for check in checks)
+
+
+def _check_text(check: Check) -> str:
+    below = "".join(f"    {line}\n" for line in check.message.splitlines())
+    return f"{'ok    ' if check.ok else 'FAILED'}  {check.name}\n{below}"

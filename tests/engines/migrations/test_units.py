@@ -1,0 +1,204 @@
+"""Files that cannot be one transaction: progress, resumption, and a crash at every moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from engines.migrations import FailedError, RefusedError, inspect, units, whole
+from engines.migrations.wire import ServerError, Session, send
+
+if TYPE_CHECKING:
+    from tests.engines.migrations.conftest import Project
+
+MIXED = """
+set work_mem = '1MB';
+create table if not exists log (what text);
+insert into log values (current_setting('work_mem'));
+create index concurrently i on log (what);
+begin;
+insert into log values ('block');
+set maintenance_work_mem = '3MB';
+select set_config('statement_timeout', '7s', false);
+insert into log values (current_setting('work_mem'));
+commit;
+vacuum log;
+insert into log values (current_setting('work_mem'));
+insert into log values (current_setting('maintenance_work_mem') || current_setting('statement_timeout'));
+drop index concurrently i;
+create index concurrently j on log (what);
+begin;
+insert into log values ('never');
+set maintenance_work_mem = '9MB';
+rollback;
+insert into log values (current_setting('maintenance_work_mem'));
+-- the end
+"""
+WHOLE = "create table log (what text);\ninsert into log values ('1MB');\ninsert into log values ('1MB');"
+
+
+class Killed(BaseException):
+    """The runner's process ends here."""
+
+
+class Dying:
+    """Sends messages until the runner dies, before or after the server has seen the last."""
+
+    def __init__(self, after: int, *, seen: bool) -> None:
+        """Die at message number `after`, from 0."""
+        self.left = after
+        self.seen = seen
+
+    def __call__(self, session: Session, message: str) -> ServerError | None:
+        """Send, or die."""
+        if self.left > 0:
+            self.left -= 1
+            return send(session, message)
+        if self.seen:
+            send(session, message)
+        session.close()
+        raise Killed
+
+
+@pytest.mark.parametrize("seen", [False, True])
+@pytest.mark.parametrize("sql", [MIXED, WHOLE])
+def test_killed_at_any_message(
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    sql: str,
+    seen: bool,  # noqa: FBT001  # a parameter of the test
+) -> None:
+    """Whenever the runner dies, a plain second run ends in the right state, with every effect once."""
+    expected = ["1MB", "1MB", "1MB", "3MB", "3MB7s", "block"] if sql == MIXED else ["1MB", "1MB"]
+    moments = 0
+    while True:
+        project.execute(
+            "drop schema if exists supabase_migrations, groundwork cascade; drop table if exists log"
+        )
+        project.write(_001_a=sql)
+        dying = Dying(moments, seen=seen)
+        monkeypatch.setattr(units, "send", dying)
+        monkeypatch.setattr(whole, "send", dying)
+        try:
+            project.up()
+            break
+        except Killed:
+            moments += 1
+        monkeypatch.undo()
+        project.up()
+
+        assert project.history == ["001"], f"killed at message {moments - 1}"
+        assert [row[0] for row in project.rows("select what from log order by 1")] == expected
+        assert project.rows(
+            "select indexrelid::regclass::text, indisvalid from pg_index i join pg_class c on "
+            "c.oid = i.indrelid where c.relname = 'log'"
+        ) == ([("j", True)] if sql == MIXED else [])
+        assert project.value("select count(*) from groundwork.migration_progress") == 0
+    assert moments >= (20 if sql == MIXED else 1)
+
+
+def test_failure_keeps_what_is_done_and_goes_on_there(project: Project) -> None:
+    """A failed statement says what stays; after the fix only the rest runs, with the settings made before."""
+    start = "create table t (a text);\nvacuum t;\nset work_mem = '1MB';\n"
+    project.write(_001_a=start + "insert into t values (1 / 0);")
+
+    with pytest.raises(FailedError) as caught:
+        project.up()
+    assert str(caught.value).splitlines() == [
+        "001_a.sql, line 4 (statement 4 of 4): division by zero (SQLSTATE 22012)",
+        "    insert into t values (1 / 0);",
+        "    ^",
+        (
+            "3 of 4 statements of the file are done and stay, as it cannot run in one transaction. "
+            "Fix the rest and run again: it goes on with statement 4."
+        ),
+    ]
+    assert inspect(project.dsn, project.folder).partial == ("001_a.sql",)
+    assert project.value("select error from groundwork.migration_progress") == "division by zero"
+
+    project.write(_001_a=start + "insert into t values (current_setting('work_mem'));")
+    project.up()
+    assert project.rows("select a from t") == [("1MB",)]
+
+
+def test_done_statement_may_not_be_edited(project: Project) -> None:
+    """An edit in the part that has run is refused, as it would never run."""
+    project.write(_001_a="create table t (a text); vacuum t; select 1 / 0")
+    with pytest.raises(FailedError):
+        project.up()
+    project.write(_001_a="create table t (b text); vacuum t; select 1")
+
+    with pytest.raises(
+        RefusedError, match="the first 2 statements are applied, and one of them was edited since"
+    ):
+        project.up()
+
+
+def test_invalid_index_is_cleaned_up(project: Project) -> None:
+    """A unique index that failed over its rows is built anew once they are fixed."""
+    project.write(_001_a="create table t as select 1 a from generate_series(1, 2)")
+    project.up()
+    project.write(_002_b="create unique index concurrently u on t (a);")
+
+    with pytest.raises(FailedError, match="could not create unique index"):
+        project.up()
+    assert project.rows("select indisvalid from pg_index where indexrelid = 'u'::regclass") == [(False,)]
+    project.execute("delete from t where ctid = (select max(ctid) from t)")
+    project.up()
+    assert project.rows("select indisvalid from pg_index where indexrelid = 'u'::regclass") == [(True,)]
+
+
+def test_index_of_the_same_name_that_is_not_ours_stays(project: Project) -> None:
+    """An index that was there before is an error, not something to drop."""
+    project.execute("create table t (a int); create table other (a int); create index i on other (a)")
+    project.write(_001_a="create index concurrently i on t (a);")
+
+    for _ in range(2):
+        with pytest.raises(FailedError, match='relation "i" already exists'):
+            project.up()
+    assert project.value("select count(*) from pg_class where relname = 'i'") == 1
+
+
+def test_partition_is_detached_once(project: Project) -> None:
+    """A detachment that another session finished after our crash is found done."""
+    project.write(
+        _001_a="create table p (a int) partition by range (a); create table c partition of p "
+        "for values from (1) to (9);"
+    )
+    project.up()
+    project.write(_002_b="alter table p detach partition c concurrently; drop table c;")
+    project.up()
+
+    assert project.value("select count(*) from pg_inherits") == 0
+
+
+def test_what_cannot_be_told_is_asked(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A procedure that was running when the runner died is not guessed about: the error says what to do."""
+    project.write(
+        _001_a="create table t (a int); create procedure p() language plpgsql as $$ "
+        "begin insert into t values (1); commit; end $$;"
+    )
+    project.up()
+    project.write(_002_b="-- groundwork: no-transaction\ncall p();")
+    monkeypatch.setattr(units, "send", Dying(2, seen=True))
+    with pytest.raises(Killed):
+        project.up()
+    monkeypatch.undo()
+
+    with pytest.raises(
+        RefusedError, match=r"002_b.sql, line 2: an earlier run began CALL .* repair --applied 002"
+    ):
+        project.up()
+    assert project.value("select count(*) from t") == 1
+
+
+def test_file_made_transactional_after_it_began(project: Project) -> None:
+    """A file whose rest needs no special statement any more is still resumed, not started again."""
+    project.write(_001_a="create table t (a int); create unique index concurrently i on nowhere (a)")
+    with pytest.raises(FailedError):
+        project.up()
+    project.write(_001_a="create table t (a int); create unique index i on t (a)")
+    project.up()
+
+    assert project.history == ["001"]
