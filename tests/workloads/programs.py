@@ -1,0 +1,118 @@
+"""Runs a workload as a host does: its own process in its own folder, ended by its process id."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from emulator.postgres import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# What the tests plant and look for where it must not be.
+SHARED = {"2": "CANARY-shared-new", "1": "CANARY-shared-old"}
+SESSION_KEY = "CANARY-session-key-0123456789-abcdef"
+AI_KEY = "CANARY-ai-key"
+WORKLOADS = Path(__file__).parent.parent.parent / "workloads"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A running workload.
+
+    Attributes:
+        url: where it listens.
+        process: its process.
+        log: the file with its output.
+    """
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        """Send a GET request."""
+        return httpx.get(f"{self.url}{path}", timeout=30, **options)
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        """Send a POST request."""
+        return httpx.post(f"{self.url}{path}", timeout=30, **options)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Read the log; every line is JSON, or the test fails."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def stop(self) -> int:
+        """Ask it to end and give its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=20)
+
+
+RunApp = Callable[..., Program]
+
+
+def eventually(condition: Callable[[], object], timeout_s: float = 30) -> None:
+    """Ask again until the answer is true; fail the test after `timeout_s` seconds."""
+    deadline = time.monotonic() + timeout_s
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, f"still {answer!r} after {timeout_s} s"
+        threading.Event().wait(0.05)
+
+
+def start(
+    name: str, environment: Mapping[str, str], log: Path, port: int | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a workload; `port`: None leaves it to uvicorn."""
+    command = [sys.executable, "-m", "uvicorn", "main:app", "--host", "127.0.0.1", "--port", str(port or 0)]
+    # Nothing of the caller's environment but what Python needs: its proxies and secrets are not the test's.
+    clean = {"PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "error"}
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command, cwd=WORKLOADS / name, env={**clean, **environment}, stdout=output, stderr=output
+        )
+
+
+@contextlib.contextmanager
+def running(
+    name: str, environment: Mapping[str, str], log: Path, port: int | None = None
+) -> Iterator[Program]:
+    """Run a workload until the end of the block."""
+    port = port or free_port()
+    program = Program(f"http://127.0.0.1:{port}", start(name, environment, log, port), log)
+    try:
+        eventually(lambda: _answers(program))
+        yield program
+    finally:
+        if program.process.poll() is None:
+            program.stop()
+
+
+def _answers(program: Program) -> bool:
+    assert program.process.poll() is None, program.log.read_text()
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(f"{program.url}/no-such-page", timeout=5).status_code > 0
+    return False
+
+
+def events(text: str) -> list[tuple[str, dict[str, Any]]]:
+    """Parse a stream of server-sent events into (name, data)."""
+    blocks = [block.split("\n") for block in text.strip().split("\n\n")]
+    return [(head.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for head, data in blocks]
+
+
+def answer(text: str) -> str:
+    """Join the tokens of a streamed reply."""
+    return "".join(data["text"] for name, data in events(text) if name == "token")

@@ -1,0 +1,1 @@
+"""Language models behind one interface: a local echo and two HTTP dialects."""
