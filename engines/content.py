@@ -33,6 +33,7 @@ def digest(paths: Iterable[Path], exclude: Iterable[str] = ()) -> str:
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"{path} is not there, so its content cannot be compared")
+        total.update(b"/")
         for name, file in _files(path, skipped):
             # Lengths keep ("ab", "c") and ("a", "bc") apart.
             content = file.read_bytes()

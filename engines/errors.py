@@ -6,6 +6,7 @@
     ├── SupabaseError …               engines.supabase.errors
     ├── ProcessError …                engines.processes
     ├── CronError                     engines.cron
+    ├── ProductError                  engines.product
     └── UnhealthyError                engines.health
 
 A message says what is wrong, where, and what to do. It never holds a secret.

@@ -22,11 +22,17 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TERM_TIMEOUT_S = 20.0
 KILL_TIMEOUT_S = 5.0
 _POLL_S = 0.05
 # What a program gets of its starter's environment; all else would carry secrets of the caller along.
+# The name under which the supervisor itself holds a lock; no program can have it.
+DAEMON = "-daemon"
 PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR")
 
 
@@ -65,6 +71,11 @@ def lock_file(run: Path, name: str) -> Path:
     return run / f"{name}.lock"
 
 
+def guard_file(lock: Path) -> Path:
+    """Give the file that lets one process at a time look at a lock."""
+    return lock.with_suffix(".guard")
+
+
 def read_spec(path: Path) -> Spec:
     """Read a definition; raises OSError or ValueError when it is not there or broken."""
     raw = json.loads(path.read_text(encoding="utf-8"))
@@ -76,8 +87,22 @@ def dump_spec(spec: Spec) -> str:
     return json.dumps(asdict(spec), indent=2, sort_keys=True)
 
 
-def try_lock(path: Path) -> int | None:
-    """Take a lock and give its file descriptor; None while somebody else holds it."""
+@contextlib.contextmanager
+def _guarded(lock: Path) -> Iterator[None]:
+    """Let one process at a time look at a lock.
+
+    Looking means taking it for a moment: without the guard, somebody else who looks would be mistaken
+    for the holder, and the process number that a dead holder left be believed.
+    """
+    descriptor = os.open(guard_file(lock), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(path: Path) -> int | None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -93,15 +118,13 @@ def holder(path: Path) -> Holder | None:
     """Say who holds a lock; None: nobody (a text that a dead process left does not count)."""
     if not path.exists():
         return None
-    descriptor = try_lock(path)
-    if descriptor is not None:
-        os.close(descriptor)
-        return None
-    # A launcher that has just taken the lock may not have written its text yet.
-    with contextlib.suppress(ValueError, KeyError):
+    with _guarded(path):
+        descriptor = _try_lock(path)
+        if descriptor is not None:
+            os.close(descriptor)
+            return None
         raw = json.loads(path.read_text(encoding="utf-8"))
-        return Holder(int(raw["pid"]), str(raw["definition"]))
-    return Holder(0, "")
+    return Holder(int(raw["pid"]), str(raw["definition"]))
 
 
 def end_holder(path: Path, *, term_timeout_s: float = TERM_TIMEOUT_S) -> bool:
@@ -132,16 +155,16 @@ def _wait_released(path: Path, patience_s: float) -> bool:
     return True
 
 
-def hold(path: Path, definition: str) -> int | None:
-    """Take a lock for this process and its successor by exec, and write who holds it; None: not to be had."""
-    descriptor = try_lock(path)
-    if descriptor is None:
-        return None
-    text = json.dumps({"pid": os.getpid(), "definition": definition})
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, text.encode(), 0)
-    os.set_inheritable(descriptor, True)
-    return descriptor
+def hold(path: Path, definition: str) -> bool:
+    """Take a lock for this process and what it becomes by exec, and write who holds it; False: it is held."""
+    with _guarded(path):
+        descriptor = _try_lock(path)
+        if descriptor is None:
+            return False
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "definition": definition}).encode(), 0)
+        os.set_inheritable(descriptor, True)
+    return True
 
 
 def become(spec: Spec) -> None:
@@ -160,7 +183,7 @@ def main(name: str, run: Path = Path("run")) -> str:
     lock = lock_file(run, name)
     try:
         spec = read_spec(spec_file(run, name))
-        if not end_holder(lock) or hold(lock, spec.definition) is None:
+        if not end_holder(lock) or not hold(lock, spec.definition):
             return f"an earlier instance of {name} (pid {_pid_text(lock)}) does not end; end it by hand"
         become(spec)
     except (OSError, ValueError, KeyError) as error:
@@ -173,5 +196,29 @@ def _pid_text(lock: Path) -> str:
     return str(found.pid) if found else "unknown"
 
 
+def become_daemon(run: Path = Path("run")) -> str:
+    """Leave a supervisor behind, in a session of its own; returns with what went wrong, or nothing."""
+    reader, writer = os.pipe()
+    if os.fork():
+        os.close(writer)
+        # The child has taken the lock, or has ended without.
+        return "" if os.read(reader, 1) else "it ended before it had begun"
+    os.setsid()
+    _redirect(run / "supervisord.err")
+    if hold(lock_file(run, DAEMON), ""):
+        os.write(writer, b"+")
+        arguments = ["-I", "-m", "supervisor.supervisord", "-n", "-s", "-c", str(run / "supervisord.conf")]
+        os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 - no shell is the point
+    os._exit(1)
+
+
+def _redirect(errors: Path) -> None:
+    """Let go of the starter's input and outputs."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    complaints = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    for source, target in ((nothing, 0), (nothing, 1), (complaints, 2)):
+        os.dup2(source, target)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit((become_daemon() if sys.argv[1] == "--daemon" else main(sys.argv[1])) or 0)

@@ -1,0 +1,82 @@
+"""What can go wrong with the Management API, by what the caller does next.
+
+    SupabaseError
+    ├── AuthError               401: the token is not valid
+    ├── ForbiddenError          403: the token may not do this
+    ├── NotFoundError           404: no such project or organization
+    ├── ConflictError           409, or a name that fits several projects
+    ├── RejectedError           400, 422 and other 4xx: the request is wrong; the server says why
+    ├── RateLimitedError        429, after waiting for the limit to be lifted
+    ├── UnavailableError        5xx, no connection, no answer in time, after repeats
+    ├── UnexpectedAnswerError   an answer that is not the Management API's
+    └── ProjectFailedError      the project is in a state from which it does not become healthy
+
+No text holds a token, a password or a key.
+"""
+
+from __future__ import annotations
+
+from engines.errors import GroundworkError
+
+
+class SupabaseError(GroundworkError):
+    """The Management API did not do what was asked."""
+
+
+class AuthError(SupabaseError):
+    """The access token is missing, wrong or expired."""
+
+
+class ForbiddenError(SupabaseError):
+    """The access token has no right to do this."""
+
+
+class NotFoundError(SupabaseError):
+    """There is no such project or organization, or the token does not see it."""
+
+
+class ConflictError(SupabaseError):
+    """What exists contradicts what is asked."""
+
+
+class RejectedError(SupabaseError):
+    """The service refuses the request as it is."""
+
+
+class RateLimitedError(SupabaseError):
+    """Too many requests, even after waiting."""
+
+
+class UnavailableError(SupabaseError):
+    """The service cannot be reached or fails, even after repeats."""
+
+
+class UnexpectedAnswerError(SupabaseError):
+    """Something else answers than the Management API."""
+
+
+class ProjectFailedError(SupabaseError):
+    """The project does not become healthy."""
+
+
+_SETTING = "`groundwork:supabase.access_token`"
+_BY_STATUS: dict[int, tuple[type[SupabaseError], str]] = {
+    401: (AuthError, f"check {_SETTING}: it is missing, wrong or expired"),
+    403: (ForbiddenError, f"the account of {_SETTING} needs the right to do this"),
+    404: (NotFoundError, f"it does not exist, or the account of {_SETTING} does not see it"),
+    409: (ConflictError, "change what exists, or what is asked for"),
+    429: (
+        RateLimitedError,
+        "too many requests, of other programs with this token too; try again in a minute",
+    ),
+}
+
+
+def from_status(status: int, text: str) -> SupabaseError:
+    """Make the error of an HTTP status; `text` says what was done and what the server answered."""
+    if status in _BY_STATUS:
+        kind, advice = _BY_STATUS[status]
+        return kind(f"{text}; {advice}")
+    if status >= 500:  # 544 is one of the platform's own
+        return UnavailableError(f"{text}; the service fails, try again later")
+    return RejectedError(text)
