@@ -33,6 +33,9 @@ logins = database.Logins(
     database.LoginsArgs(roles=("app", "agent"), secrets=secrets, schema=schema.version),
     project,
 )
+product = database.Product(
+    "product", database.ProductArgs(demo_accounts=settings.app.demo_accounts, schema=schema.version), project
+)
 
 agent = runtime.Agent(
     "agent",
@@ -51,6 +54,7 @@ app = runtime.App(
     runtime.AppArgs(
         spec=settings.app,
         environment=settings.environment,
+        demo_accounts=product.demo_accounts,
         database_url=logins.url("app"),
         schema=schema.version,
         agent_url=agent.url,

@@ -10,7 +10,7 @@ import pulumi
 
 from components._base import Component
 from engines import content
-from providers.database import Login
+from providers.database import DemoAccounts, Login
 from providers.migrations import Migrations
 
 if TYPE_CHECKING:
@@ -123,3 +123,36 @@ class Logins(Component):
             **self._shared,
         }
         return Login(f"{role}-login", props, self.under(project.inside()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProductArgs:
+    """How the product's switches stand.
+
+    Attributes:
+        demo_accounts: the app may make demo accounts.
+        schema: the version that made the switches.
+    """
+
+    demo_accounts: bool
+    schema: pulumi.Output[str]
+
+
+class Product(Component):
+    """The product's own switches in its database.
+
+    Attributes:
+        demo_accounts: whether the app may make demo accounts; known once the database agrees.
+    """
+
+    token = "groundwork:database:Product"  # noqa: S105 - a Pulumi type token, no credential
+
+    def __init__(
+        self, name: str, args: ProductArgs, project: Project, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """Declare the switches, after the schema that made them."""
+        super().__init__(name, opts)
+        props = {"dsn": project.database_url, "schema": args.schema, "allowed": args.demo_accounts}
+        switch = DemoAccounts("demo-accounts", props, self.under(project.inside()))
+        self.demo_accounts = switch.allowed
+        self.finish(demo_accounts=self.demo_accounts)

@@ -7,7 +7,7 @@ import pulumi_docker as docker
 
 from components.host import DockerSpec, Host, Service, ServiceArgs
 
-# Where every image's service listens (workloads/*/Dockerfile).
+# Where services listen inside their containers; their images read it from PORT (workloads/*/Dockerfile).
 _PORT = 8000
 
 
@@ -49,13 +49,14 @@ class DockerHost(Host):
         return docker.Image(
             f"{name}-image",
             image_name=f"{self._registry}/{label}" if self._registry else label,
-            build=docker.DockerBuildArgs(context=args.source, args={"SERVICE_VERSION": args.version}),
+            build=docker.DockerBuildArgs(context=args.source, args={"VERSION": args.version}),
             skip_push=not self._registry,
             opts=self._child(),
         )
 
     def _container(self, name: str, args: ServiceArgs, image: docker.Image) -> docker.Container:
-        environment = {**args.environment, "SERVICE_VERSION": args.version, "SECRETS_DIR": "/run/secrets"}
+        ours = {"SERVICE_VERSION": args.version, "SECRETS_DIR": "/run/secrets", "PORT": str(_PORT)}
+        environment = {**args.environment, **ours}
         return docker.Container(
             name,
             name=f"{self._prefix}-{name}",

@@ -48,14 +48,6 @@ class AgentSpec(Placement, Protocol):
         """The model's name."""
 
 
-class AppSpec(Placement, Protocol):
-    """What a stack says of its app."""
-
-    @property
-    def demo_accounts(self) -> bool:
-        """Offer a demo sign-in."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class AgentArgs:
     """What the agent service is told.
@@ -112,6 +104,7 @@ class AppArgs:
     Attributes:
         spec: the stack's settings of it.
         environment: name of the environment.
+        demo_accounts: offer a demo sign-in.
         database_url: its own login.
         schema: version of the schema it runs against.
         agent_url: where the agent listens; the app follows the agent in every update.
@@ -121,8 +114,9 @@ class AppArgs:
         supabase_anon_key: the key that may reach browsers.
     """
 
-    spec: AppSpec
+    spec: Placement
     environment: str
+    demo_accounts: pulumi.Output[bool]
     database_url: pulumi.Output[str]
     schema: pulumi.Output[str]
     agent_url: pulumi.Output[str]
@@ -153,7 +147,7 @@ class App(Component):
             "AGENT_URL": args.agent_url,
             "SUPABASE_URL": args.supabase_url,
             "SUPABASE_ANON_KEY": args.supabase_anon_key,
-            "DEMO_ACCOUNTS": str(args.spec.demo_accounts).lower(),
+            "DEMO_ACCOUNTS": args.demo_accounts.apply(lambda allowed: str(bool(allowed)).lower()),
         }
         # 200 while it serves; the gate reads what it says of the agent, auth and storage.
         needs = _Needs(environment, secrets, "/api/health")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pulumi
 from pulumi.dynamic import CreateResult, Resource, UpdateResult
 
-from engines import logins, vault
+from engines import logins, product, vault
 from providers._crud import EngineProvider, Props, plain
 
 
@@ -94,3 +94,33 @@ class VaultSecret(Resource, module="groundwork", name="VaultSecret"):
     def __init__(self, name: str, props: Props, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare an entry: `dsn`, `secret_name`, `value`, `description`."""
         super().__init__(VaultSecretProvider(), name, props, opts)
+
+
+class DemoAccountsProvider(EngineProvider):
+    """Keeps the product's switch for demo accounts as the stack wants it."""
+
+    soft = frozenset({"dsn", "schema"})
+
+    def create(self, props: Props) -> CreateResult:
+        """Set the switch."""
+        product.set_demo_accounts(props["dsn"], allowed=bool(props["allowed"]))
+        return CreateResult("demo-accounts", plain(props))
+
+    def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
+        """Set the switch."""
+        product.set_demo_accounts(news["dsn"], allowed=bool(news["allowed"]))
+        return UpdateResult(plain(news))
+
+
+class DemoAccounts(Resource, module="groundwork", name="DemoAccounts"):
+    """Whether the app may make demo accounts.
+
+    Attributes:
+        allowed: the switch.
+    """
+
+    allowed: pulumi.Output[bool]
+
+    def __init__(self, name: str, props: Props, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Declare the switch: `dsn`, `schema` (the version that made it) and `allowed`."""
+        super().__init__(DemoAccountsProvider(), name, props, opts)

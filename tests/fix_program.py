@@ -84,7 +84,9 @@ class Program:
     def changed(self) -> dict[str, str]:
         """List what the last operation would change or changed: resource name → operation."""
         steps = [event.resource_pre_event.metadata for event in self.events if event.resource_pre_event]
-        return {step.urn.split("::")[-1]: str(step.op.value) for step in steps if step.op != auto.OpType.SAME}
+        # The default provider only mirrors the configuration, and changes with every value of it.
+        ours = [step for step in steps if "pulumi:providers:" not in step.urn]
+        return {step.urn.split("::")[-1]: str(step.op.value) for step in ours if step.op != auto.OpType.SAME}
 
     def outputs(self) -> Mapping[str, Any]:
         """Read the stack's outputs, secrets in clear."""

@@ -84,7 +84,7 @@ def _is_token(item: ast.Assign) -> bool:
 def test_stored_provider_names_still_exist() -> None:
     """State refers to provider classes by module and name; a rename would break every existing stack."""
     expected = {
-        "providers.database": ["LoginProvider", "VaultSecretProvider"],
+        "providers.database": ["DemoAccountsProvider", "LoginProvider", "VaultSecretProvider"],
         "providers.health": ["HealthGateProvider"],
         "providers.migrations": ["MigrationsProvider"],
         "providers.process": ["ProcessProvider"],

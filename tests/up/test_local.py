@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
+import re
+import zipfile
 from typing import TYPE_CHECKING
 
 import httpx
@@ -9,6 +13,8 @@ import psycopg
 import pytest
 from pulumi import automation as auto
 
+from engines import cron
+from tests.polling import until
 from tests.up.fix_local import exported, health, kill_all, processes_of, resource, secret_values
 
 if TYPE_CHECKING:
@@ -140,6 +146,53 @@ def test_a_removed_cron_job_is_noticed_and_made_again(local: Program) -> None:
 
     assert local.changed() == {"cron-run-jobs": "create"}
     assert _query(local, "select count(*) from cron.job where jobname = 'groundwork:run-jobs'") == [(1,)]
+
+
+def test_scheduled_calls_reach_the_agent_and_their_outcome_is_read_back(local: Program) -> None:
+    """A job presents the agent's secret, and the HTTP status that came back is on record."""
+    local.set("cron.often.schedule", "1 seconds")
+    local.set("cron.often.path", "/jobs/run")
+    local.up()
+    dsn = local.outputs()["database_url"]
+    until(lambda: [call for call in cron.outcomes(dsn) if call.job == "often" and call.is_ok])
+    found = [call.status_code for call in cron.outcomes(dsn) if call.job == "often" and not call.is_pending]
+    local.stack.remove_config("groundwork:cron.often", path=True)
+    local.up()
+
+    assert set(found) == {200}
+    assert local.changed() == {"cron-often": "delete", "cron-roster": "update"}
+    assert _query(local, "select jobname from cron.job where jobname like 'groundwork:often'") == []
+
+
+def test_a_rotated_secret_reaches_the_scheduled_calls_too(local: Program) -> None:
+    """The vault's entry follows the version in force."""
+    version = local.outputs()["secret_versions"]["agent_shared_secret"]
+    local.set("secrets.agent_shared_secret.version", str(version + 1))
+    local.up()
+    current = resource(exported(local), "agent_shared_secret")["outputs"]["current"]["plaintext"]
+
+    assert _query(local, "select decrypted_secret from vault.decrypted_secrets") == [(json.loads(current),)]
+
+
+def _hidden(page: str) -> dict[str, str]:
+    """Collect the hidden fields of a page's forms, as a browser sends them."""
+    return dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', page))
+
+
+def test_the_demo_account_can_ask_the_agent(local: Program) -> None:
+    """The whole path: page, sign-in, question, the agent's answer, data exported."""
+    with httpx.Client(base_url=local.outputs()["app_url"], follow_redirects=True) as visitor:
+        front = visitor.get("/")
+        account = visitor.post("/demo", data=_hidden(front.text))
+        answer = visitor.post("/ask", data={**_hidden(account.text), "message": "hello there"})
+        archive = visitor.get("/export.zip")
+
+    assert account.status_code == 200
+    assert answer.status_code == 200
+    assert "hello" in answer.text
+    with zipfile.ZipFile(io.BytesIO(archive.content)) as data:
+        messages = next(name for name in data.namelist() if name.endswith("messages.csv"))
+        assert "hello there" in data.read(messages).decode()
 
 
 def test_no_secret_is_written_in_plain(local: Program) -> None:
