@@ -7,12 +7,9 @@ usage: scripts/bench benchmarks/first_up.py
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from emulator import postgres
 from tests.fix_program import open_program

@@ -12,8 +12,6 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
 from tests.fix_program import Program, environment, open_program, open_stack
 
 BARE = '''

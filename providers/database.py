@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pulumi
 from pulumi.dynamic import CreateResult, Resource, UpdateResult
 
-from engines import logins, product, vault
+import engines
 from providers._crud import EngineProvider, Props, plain
 
 
@@ -27,20 +27,20 @@ class LoginProvider(EngineProvider):
 
     def delete(self, _id: str, props: Props) -> None:
         """Remove both roles of the service."""
-        logins.drop_login(props["dsn"], props["role"])
+        engines.logins.drop_login(props["dsn"], props["role"])
 
 
 def _ensured(props: Props) -> dict[str, Any]:
     version = int(props["version"])
     password = props["passwords"][str(version)]
-    spec = logins.LoginSpec(
+    spec = engines.logins.LoginSpec(
         role=props["role"],
         group=props["group"],
         version=version,
         password=password,
         accept=tuple(int(number) for number in props["passwords"] if int(number) != version),
     )
-    role = logins.ensure_login(props["dsn"], spec)
+    role = engines.logins.ensure_login(props["dsn"], spec)
     user = quote(role + props["user_suffix"], safe="")
     address = f"{props['host']}:{int(props['port'])}/{props['database']}"
     return {**plain(props), "login": role, "url": f"postgresql://{user}:{quote(password, safe='')}@{address}"}
@@ -69,17 +69,17 @@ class VaultSecretProvider(EngineProvider):
 
     def create(self, props: Props) -> CreateResult:
         """Put the secret into the vault."""
-        vault.put_secret(props["dsn"], props["secret_name"], props["value"], props["description"])
+        engines.vault.put_secret(props["dsn"], props["secret_name"], props["value"], props["description"])
         return CreateResult(props["secret_name"], plain(props))
 
     def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
         """Replace the value."""
-        vault.put_secret(news["dsn"], news["secret_name"], news["value"], news["description"])
+        engines.vault.put_secret(news["dsn"], news["secret_name"], news["value"], news["description"])
         return UpdateResult(plain(news))
 
     def delete(self, _id: str, props: Props) -> None:
         """Remove the entry."""
-        vault.drop_secret(props["dsn"], props["secret_name"])
+        engines.vault.drop_secret(props["dsn"], props["secret_name"])
 
 
 class VaultSecret(Resource, module="groundwork", name="VaultSecret"):
@@ -103,12 +103,12 @@ class DemoAccountsProvider(EngineProvider):
 
     def create(self, props: Props) -> CreateResult:
         """Set the switch."""
-        product.set_demo_accounts(props["dsn"], allowed=bool(props["allowed"]))
+        engines.product.set_demo_accounts(props["dsn"], allowed=bool(props["allowed"]))
         return CreateResult("demo-accounts", plain(props))
 
     def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
         """Set the switch."""
-        product.set_demo_accounts(news["dsn"], allowed=bool(news["allowed"]))
+        engines.product.set_demo_accounts(news["dsn"], allowed=bool(news["allowed"]))
         return UpdateResult(plain(news))
 
 

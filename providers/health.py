@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import CreateResult, Resource, UpdateResult
 
-from engines import health
+import engines
 from providers._crud import EngineProvider, Props, plain, reporter
 
 
@@ -24,14 +24,16 @@ class HealthGateProvider(EngineProvider):
 
 
 def _passed(props: Props) -> dict[str, Any]:
-    targets = health.Targets(
+    targets = engines.health.Targets(
         app_url=props["app_url"],
         agent_url=props["agent_url"],
         app_version=props["app_version"],
         agent_version=props["agent_version"],
         allow_degraded=bool(props["allow_degraded"]),
     )
-    report = health.wait_until_healthy(targets, timeout_s=float(props["timeout_s"]), report=reporter(props))
+    report = engines.health.wait_until_healthy(
+        targets, timeout_s=float(props["timeout_s"]), report=reporter(props)
+    )
     return {**plain(props), "status": report.status, "checked_at": report.timestamp}
 
 

@@ -20,7 +20,7 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
-from engines import migrations, postgres
+import engines
 from providers._crud import EngineProvider, Props, changed_keys, log, plain, reporter, unknown
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class MigrationsProvider(EngineProvider):
         """Read the folder and the database, refuse what must not run, and show what is pending by name."""
         try:
             folder = _folder(news)
-        except migrations.MigrationError as error:
+        except engines.migrations.MigrationError as error:
             return CheckResult(news, [CheckFailure("", str(error))])
         plan = _plan(news, folder)
         pending = {} if plan is None else {file.file: file.phase for file in plan.pending}
@@ -60,7 +60,7 @@ class MigrationsProvider(EngineProvider):
 
     def read(self, id_: str, props: Props) -> ReadResult:
         """Report what the live history says."""
-        plan = migrations.inspect(props["dsn"], _folder(props))
+        plan = engines.migrations.inspect(props["dsn"], _folder(props))
         return ReadResult(id_, {**plain(props), "applied": len(plan.applied), "latest": plan.latest or ""})
 
     def delete(self, _id: str, _props: Props) -> None:
@@ -69,7 +69,7 @@ class MigrationsProvider(EngineProvider):
 
 def _folder(props: Props) -> Folder:
     layout = props["layout"]
-    return migrations.read_folder(Path(props["folder"]), layout=None if layout == "auto" else layout)
+    return engines.migrations.read_folder(Path(props["folder"]), layout=None if layout == "auto" else layout)
 
 
 def _plan(props: Props, folder: Folder) -> Plan | None:
@@ -77,8 +77,8 @@ def _plan(props: Props, folder: Folder) -> Plan | None:
     if unknown(props["dsn"]):
         return None
     try:
-        return migrations.inspect(props["dsn"], folder)
-    except postgres.DatabaseUnreachableError:
+        return engines.migrations.inspect(props["dsn"], folder)
+    except engines.postgres.DatabaseUnreachableError:
         return None
 
 
@@ -93,8 +93,8 @@ def _announce(props: Props, folder: Folder, plan: Plan | None, *, known: Props) 
         report(f"pending: {name}")
 
 
-def _options(props: Props) -> migrations.Options:
-    return migrations.Options(
+def _options(props: Props) -> engines.migrations.Options:
+    return engines.migrations.Options(
         stack=props["stack"],
         allow_out_of_order=bool(props["allow_out_of_order"]),
         retry_s=float(props["lock_wait_s"]),
@@ -104,8 +104,8 @@ def _options(props: Props) -> migrations.Options:
 def _apply(props: Props) -> dict[str, Any]:
     folder, report = _folder(props), reporter(props)
     if props["disposable"]:
-        migrations.mark_disposable(props["dsn"])
-    outcome = migrations.apply(props["dsn"], folder, options=_options(props), report=report)
+        engines.migrations.mark_disposable(props["dsn"])
+    outcome = engines.migrations.apply(props["dsn"], folder, options=_options(props), report=report)
     if props["verify"]:
         _verify(props, folder)
     results = {
@@ -117,10 +117,10 @@ def _apply(props: Props) -> dict[str, Any]:
 
 
 def _verify(props: Props, folder: Folder) -> None:
-    failed = [check for check in migrations.verify(props["dsn"], folder) if not check.ok]
+    failed = [check for check in engines.migrations.verify(props["dsn"], folder) if not check.ok]
     if failed:
         lines = "\n".join(f"  {check.name}: {check.message}" for check in failed)
-        raise migrations.MigrationError(
+        raise engines.migrations.MigrationError(
             f"the migrations are applied, but the database does not pass its checks:\n{lines}\n"
             f"Correct it with a further migration, or correct the check in {props['folder']}/checks."
         )

@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
-from engines import processes
+import engines
 from providers._crud import EngineProvider, Props, changed_keys, plain
 
 _LOOPBACK = "127.0.0.1"
@@ -21,7 +21,7 @@ class ProcessProvider(EngineProvider):
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
         """Ask for an update when an input differs or the program does not run (a reboot, for one)."""
-        running = processes.status(Path(olds["home"]), olds["program"]).running
+        running = engines.processes.status(Path(olds["home"]), olds["program"]).running
         return DiffResult(changes=bool(changed_keys(olds, news)) or not running, replaces=[])
 
     def create(self, props: Props) -> CreateResult:
@@ -39,12 +39,14 @@ class ProcessProvider(EngineProvider):
     def delete(self, _id: str, props: Props) -> None:
         """End the program; its data stays unless the resource says otherwise."""
         home = Path(props["home"])
-        processes.stop(home, props["program"], wipe=tuple(Path(path) for path in props["wipe_on_delete"]))
+        engines.processes.stop(
+            home, props["program"], wipe=tuple(Path(path) for path in props["wipe_on_delete"])
+        )
 
 
 def _started(props: Props, old_port: int) -> dict[str, Any]:
     home, fixed = Path(props["home"]), int(props["fixed_port"])
-    port = fixed or processes.port_for(home, props["program"], old_port or None)
+    port = fixed or engines.processes.port_for(home, props["program"], old_port or None)
     name = props["program"]
     # {secrets}: where engines.processes puts this program's secret files.
     filled = {
@@ -52,7 +54,7 @@ def _started(props: Props, old_port: int) -> dict[str, Any]:
         "{python}": sys.executable,
         "{secrets}": str(home.resolve() / "secrets" / name),
     }
-    program = processes.Program(
+    program = engines.processes.Program(
         name=name,
         command=tuple(_fill(part, filled) for part in props["command"]),
         directory=Path(props["directory"]).resolve(),
@@ -60,7 +62,7 @@ def _started(props: Props, old_port: int) -> dict[str, Any]:
         secrets=dict(props["secrets"]),
         health_url=f"http://{_LOOPBACK}:{port}{props['health_path']}",
     )
-    processes.start(home, program, timeout_s=START_TIMEOUT_S)
+    engines.processes.start(home, program, timeout_s=START_TIMEOUT_S)
     return {**plain(props), "port": port, "url": f"http://{_LOOPBACK}:{port}"}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pulumi
 from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
-from engines import cron
+import engines
 from providers._crud import EngineProvider, Props, plain
 
 
@@ -14,17 +14,17 @@ class CronJobProvider(EngineProvider):
 
     def create(self, props: Props) -> CreateResult:
         """Schedule the job."""
-        cron.put_job(props["dsn"], _job(props))
+        engines.cron.put_job(props["dsn"], _job(props))
         return CreateResult(props["job"], plain(props))
 
     def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
         """Change the job in place."""
-        cron.put_job(news["dsn"], _job(news))
+        engines.cron.put_job(news["dsn"], _job(news))
         return UpdateResult(plain(news))
 
     def read(self, id_: str, props: Props) -> ReadResult:
         """Look at the live job; one that was removed by hand leaves the state and is made again."""
-        live = {job.name: job for job in cron.read_jobs(props["dsn"])}
+        live = {job.name: job for job in engines.cron.read_jobs(props["dsn"])}
         if props["job"] not in live:
             return ReadResult(None, {})
         job = live[props["job"]]
@@ -32,11 +32,11 @@ class CronJobProvider(EngineProvider):
 
     def delete(self, _id: str, props: Props) -> None:
         """Unschedule the job."""
-        cron.drop_job(props["dsn"], props["job"])
+        engines.cron.drop_job(props["dsn"], props["job"])
 
 
-def _job(props: Props) -> cron.Job:
-    return cron.Job(
+def _job(props: Props) -> engines.cron.Job:
+    return engines.cron.Job(
         name=props["job"],
         schedule=props["schedule"],
         url=props["url"],
@@ -52,12 +52,12 @@ class CronRosterProvider(EngineProvider):
 
     def create(self, props: Props) -> CreateResult:
         """Remove what is not on the list."""
-        cron.prune(props["dsn"], props["jobs"])
+        engines.cron.prune(props["dsn"], props["jobs"])
         return CreateResult("cron", plain(props))
 
     def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
         """Remove what is not on the list."""
-        cron.prune(news["dsn"], news["jobs"])
+        engines.cron.prune(news["dsn"], news["jobs"])
         return UpdateResult(plain(news))
 
 

@@ -8,8 +8,7 @@ from urllib.parse import quote
 import pulumi
 from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, Resource, UpdateResult
 
-from engines import postgres
-from engines import supabase as api
+import engines
 from providers._crud import EngineProvider, Props, plain, reporter, unknown
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class SupabaseProjectProvider(EngineProvider):
         with _client(props) as client:
             try:
                 project = client.project(id_)
-            except api.NotFoundError:
+            except engines.supabase.NotFoundError:
                 return ReadResult(None, {})
         return ReadResult(id_, {**plain(props), "project_name": project.name, "region": project.region})
 
@@ -79,19 +78,19 @@ def _fixed_text(key: str, old: object, new: object) -> str:
     )
 
 
-def _client(props: Props) -> api.ManagementClient:
-    return api.ManagementClient(props["api_url"], props["access_token"])
+def _client(props: Props) -> engines.supabase.ManagementClient:
+    return engines.supabase.ManagementClient(props["api_url"], props["access_token"])
 
 
-def _find(client: api.ManagementClient, props: Props) -> api.Project | None:
+def _find(client: engines.supabase.ManagementClient, props: Props) -> engines.supabase.Project | None:
     if props["ref"]:
         return client.project(props["ref"])
     return client.find_project(props["project_name"], props["organization_slug"])
 
 
-def _create(client: api.ManagementClient, props: Props) -> api.Project:
+def _create(client: engines.supabase.ManagementClient, props: Props) -> engines.supabase.Project:
     reporter(props)(f"creating project {props['project_name']} in {props['region']}")
-    wanted = api.CreateProject(
+    wanted = engines.supabase.CreateProject(
         name=props["project_name"],
         organization_slug=props["organization_slug"],
         region=props["region"],
@@ -102,7 +101,7 @@ def _create(client: api.ManagementClient, props: Props) -> api.Project:
 
 
 def _outputs(
-    client: api.ManagementClient, props: Props, project: api.Project, login: _Login
+    client: engines.supabase.ManagementClient, props: Props, project: engines.supabase.Project, login: _Login
 ) -> dict[str, Any]:
     address, keys = client.session_pooler(project.ref), client.api_keys(project.ref)
     url = _database_url(address, props["database_password"])
@@ -110,7 +109,7 @@ def _outputs(
     return {
         **plain(props),
         "project_ref": project.ref,
-        "url": api.project_url(project, props["api_url"]),
+        "url": engines.supabase.project_url(project, props["api_url"]),
         "anon_key": keys.anon or keys.publishable,
         "service_role_key": keys.service_role or keys.secret,
         "host": address.host,
@@ -121,7 +120,7 @@ def _outputs(
     }
 
 
-def _database_url(address: api.DatabaseAddress, password: str) -> str:
+def _database_url(address: engines.supabase.DatabaseAddress, password: str) -> str:
     user = quote(f"postgres{address.user_suffix}", safe="")
     return f"postgresql://{user}:{quote(password, safe='')}@{address.host}:{address.port}/{address.database}"
 
@@ -129,15 +128,15 @@ def _database_url(address: api.DatabaseAddress, password: str) -> str:
 def _ensure_login(url: str, login: _Login, set_password: Callable[[], None]) -> None:
     """Prove that the stack's password opens the database; set it there only where that is allowed."""
     try:
-        postgres.connect(url).close()
-    except postgres.DatabaseUnreachableError as error:
+        engines.postgres.connect(url).close()
+    except engines.postgres.DatabaseUnreachableError as error:
         if not login.adopt:
-            raise api.SupabaseError(
+            raise engines.supabase.SupabaseError(
                 f"the project exists, but this stack's database password does not open it ({error}). If the "
                 "project is yours, set groundwork:supabase.adopt to true: its password is then replaced"
             ) from None
         set_password()
-        postgres.connect(url).close()
+        engines.postgres.connect(url).close()
 
 
 class SupabaseProject(Resource, module="groundwork", name="SupabaseProject"):

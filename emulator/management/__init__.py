@@ -1,0 +1,1 @@
+"""The Management API, one module of routes per subject; every answer follows the published contract."""

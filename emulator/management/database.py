@@ -1,0 +1,140 @@
+"""SQL, passwords and temporary logins of a project's database."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from fastapi import APIRouter, Response
+from psycopg import sql
+from pydantic import Field
+
+from emulator import database, instance, query
+from emulator.errors import ApiError
+from emulator.management.bodies import ActiveProject, AllProjects, Body
+from emulator.postgres import SUPERUSER
+
+if TYPE_CHECKING:
+    from emulator.projects import Projects
+    from emulator.store import Record
+
+# As in the recorded answers of the real service: a login role lives for an hour.
+LOGIN_ROLE_TTL_S = 3600
+# The read-only role has no right to write; this also stops functions that run with their owner's rights.
+_READ_ONLY = {instance.READER: "-c default_transaction_read_only=on"}
+
+router = APIRouter(prefix="/v1/projects/{ref}")
+
+
+class RunQuery(Body):
+    """Body of POST database/query."""
+
+    query: str = Field(min_length=1, repr=False)
+    parameters: list[Any] | None = Field(default=None, repr=False)
+    read_only: bool = False
+
+
+class RunReadOnlyQuery(Body):
+    """Body of POST database/query/read-only."""
+
+    query: str = Field(min_length=1, repr=False)
+    parameters: list[Any] | None = Field(default=None, repr=False)
+
+
+class NewPassword(Body):
+    """Body of PATCH database/password."""
+
+    password: str = Field(min_length=4, repr=False)
+
+
+class LoginRole(Body):
+    """Body of POST cli/login-role."""
+
+    read_only: bool
+
+
+@router.post("/database/query", status_code=201)
+def run_query(body: RunQuery, project: ActiveProject, projects: AllProjects) -> Response:
+    """Run SQL as the role `postgres`, or as the read-only role."""
+    role = instance.READER if body.read_only else instance.OWNER
+    return _answer(_login(projects, project, role), query.Query(body.query, body.parameters))
+
+
+@router.post("/database/query/read-only", status_code=201)
+def run_read_only_query(body: RunReadOnlyQuery, project: ActiveProject, projects: AllProjects) -> Response:
+    """Run SQL as the role `supabase_read_only_user`."""
+    return _answer(_login(projects, project, instance.READER), query.Query(body.query, body.parameters))
+
+
+def _login(projects: Projects, project: Record, role: str) -> psycopg.Connection:
+    try:
+        return instance.connect(projects.instance(project.ref).dsn(role), options=_READ_ONLY.get(role, ""))
+    except (ConnectionError, psycopg.OperationalError) as error:
+        # 544 is what the real service answers when the database cannot be reached.
+        raise ApiError(544, f"Failed to run sql query: {error}") from error
+
+
+def _answer(session: psycopg.Connection, asked: query.Query) -> Response:
+    try:
+        with session:
+            rows = query.run(session, asked)
+    except query.QueryError as error:
+        raise ApiError(400, str(error)) from error
+    # Values that JSON lacks and no loader turned into text (an enum array, say) are answered as text.
+    return Response(json.dumps(rows, default=str), 201, media_type="application/json")
+
+
+@router.patch("/database/password")
+def change_password(body: NewPassword, project: ActiveProject, projects: AllProjects) -> dict[str, str]:
+    """Give the role `postgres` another password; the old one is refused at once."""
+    with projects.store.lock:
+        try:
+            database.set_owner_password(instance.admin_dsn(project), body.password)
+        except psycopg.OperationalError as error:
+            raise ApiError(
+                500, "Failed to update database password: the database cannot be reached."
+            ) from error
+        projects.store.change(project.ref, owner_password=body.password)
+    return {"message": "Successfully updated password"}
+
+
+@router.post("/cli/login-role", status_code=201)
+def create_login_role(body: LoginRole, project: ActiveProject, projects: AllProjects) -> dict[str, Any]:
+    """Make a login that ends by itself; read-only ones can read everything and write nothing."""
+    role = f"cli_login_{'ro' if body.read_only else 'rw'}_{secrets.token_hex(6)}"
+    password = secrets.token_urlsafe(24)
+    with _login(projects, project, SUPERUSER) as session, session.transaction():
+        _drop_expired(session)
+        _make_login(session, role, instance.READER if body.read_only else instance.OWNER)
+        _set_password(session, role, password)
+    return {"role": role, "password": password, "ttl_seconds": LOGIN_ROLE_TTL_S}
+
+
+def _make_login(session: psycopg.Connection, role: str, group: str) -> None:
+    until = (datetime.now(UTC) + timedelta(seconds=LOGIN_ROLE_TTL_S)).isoformat()
+    name, member_of = sql.Identifier(role), sql.Identifier(group)
+    create = sql.SQL("create role {} login noinherit valid until {}")
+    session.execute(create.format(name, sql.Literal(until)))
+    session.execute(sql.SQL("grant {} to {} with inherit false, set true").format(member_of, name))
+    # Whoever logs in works as the group's role at once, so that what is made belongs to it.
+    session.execute(sql.SQL("alter role {} set role = {}").format(name, sql.Literal(group)))
+    if group == instance.READER:
+        session.execute(sql.SQL("alter role {} set default_transaction_read_only = on").format(name))
+
+
+def _drop_expired(session: psycopg.Connection) -> None:
+    expired = session.execute(
+        r"select rolname from pg_roles where rolname like 'cli\_login\_%' and rolvaliduntil < now()"
+    )
+    for (role,) in expired.fetchall():
+        session.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
+
+
+def _set_password(session: psycopg.Connection, role: str, password: str) -> None:
+    # Only the verifier is sent: no log of the server can hold the password.
+    verifier = session.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
+    statement = sql.SQL("alter role {} password {}")
+    session.execute(statement.format(sql.Identifier(role), sql.Literal(verifier.decode())))

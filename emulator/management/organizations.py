@@ -1,0 +1,123 @@
+"""Organizations, their projects, and the caller's profile."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from emulator.errors import ApiError
+from emulator.management.bodies import AllProjects  # noqa: TC001 - FastAPI reads the annotations
+
+if TYPE_CHECKING:
+    from emulator.store import Record
+
+# The one organization that the token's owner is in.
+SLUG = "groundwork"
+NAME = "Groundwork"
+EMAIL = "owner@groundwork.example"
+
+router = APIRouter(prefix="/v1")
+
+
+class Page(BaseModel):
+    """Which projects of an organization are asked for, and in which order."""
+
+    model_config = ConfigDict(frozen=True)
+
+    offset: int = Field(0, ge=0)
+    limit: int = Field(100, ge=1, le=100)
+    search: str = ""
+    sort: Literal["name_asc", "name_desc", "created_asc", "created_desc"] = "name_asc"
+    statuses: str = ""
+
+    def select(self, records: list[Record]) -> list[Record]:
+        """Give the records that match, all pages of them, in order."""
+        wanted = set(filter(None, self.statuses.split(",")))
+        found = [
+            record
+            for record in records
+            if self.search.lower() in record.name.lower() and (not wanted or record.status in wanted)
+        ]
+        by_name = self.sort.startswith("name")
+        return sorted(
+            found,
+            key=lambda record: record.name if by_name else record.created_at.isoformat(),
+            reverse=self.sort.endswith("desc"),
+        )
+
+
+def check(slug: str) -> None:
+    """Refuse an organization that does not exist.
+
+    Raises:
+        ApiError: 404.
+    """
+    if slug != SLUG:
+        raise ApiError(404, "Organization not found")
+
+
+@router.get("/organizations")
+def list_organizations() -> list[dict[str, Any]]:
+    """List the organizations."""
+    return [{"id": SLUG, "slug": SLUG, "name": NAME}]
+
+
+@router.get("/organizations/{slug}")
+def get_organization(slug: str) -> dict[str, Any]:
+    """Give one organization."""
+    check(slug)
+    return {
+        "id": SLUG,
+        "name": NAME,
+        "plan": "pro",
+        "opt_in_tags": [],
+        "allowed_release_channels": ["ga", "preview"],
+    }
+
+
+@router.get("/organizations/{slug}/projects")
+def list_projects(slug: str, projects: AllProjects, page: Annotated[Page, Query()]) -> dict[str, Any]:
+    """List an organization's projects, page by page."""
+    check(slug)
+    found = page.select(projects.store.all())
+    shown = found[page.offset : page.offset + page.limit]
+    return {
+        "projects": [_summary(record) for record in shown],
+        "pagination": {"count": len(found), "limit": page.limit, "offset": page.offset},
+    }
+
+
+def _summary(record: Record) -> dict[str, Any]:
+    return {
+        "ref": record.ref,
+        "name": record.name,
+        "cloud_provider": "AWS",
+        "region": record.region,
+        "is_branch": False,
+        "status": record.status,
+        "inserted_at": record.created_at.isoformat(),
+        "databases": [_database(record)],
+    }
+
+
+def _database(record: Record) -> dict[str, Any]:
+    # The contract has fewer states for databases than for projects.
+    known = {"ACTIVE_HEALTHY", "ACTIVE_UNHEALTHY", "COMING_UP", "GOING_DOWN", "INIT_FAILED", "RESTARTING"}
+    return {
+        "infra_compute_size": record.size,
+        "region": record.region,
+        "status": record.status if record.status in known else "UNKNOWN",
+        "cloud_provider": "AWS",
+        "identifier": record.ref,
+        "type": "PRIMARY",
+    }
+
+
+@router.get("/profile")
+def get_profile() -> dict[str, Any]:
+    """Tell who the token belongs to."""
+    owner = uuid.uuid5(uuid.NAMESPACE_DNS, EMAIL)
+    return {"gotrue_id": str(owner), "primary_email": EMAIL, "username": SLUG}

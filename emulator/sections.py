@@ -1,0 +1,34 @@
+"""A project's settings by section: the defaults of a new project under what was changed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emulator.store import Record
+
+# Names, types and limits of the contract's UpdateAuthConfigBody and AuthConfigResponse, with a default each.
+AUTH_FIELDS: dict[str, dict[str, Any]] = json.loads(
+    (Path(__file__).parent / "management" / "auth_config.json").read_text(encoding="utf-8")
+)
+
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "auth": {name: field["default"] for name, field in AUTH_FIELDS.items()},
+    "postgrest": {
+        "db_schema": "public,graphql_public",
+        "max_rows": 1000,
+        "db_extra_search_path": "public, extensions",
+        "db_pool": None,
+        "db_pool_acquisition_timeout": None,
+        "db_pool_max_lifetime": None,
+        "db_pool_max_idletime": None,
+    },
+    "pooler": {"default_pool_size": 15, "pool_mode": "session"},
+}
+
+
+def effective(record: Record, section: str) -> dict[str, Any]:
+    """Give all settings of a section as they are in force."""
+    return {**_DEFAULTS[section], **record.config.get(section, {})}

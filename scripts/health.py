@@ -1,0 +1,34 @@
+"""Ask app and agent of a stack how they are. Reads `pulumi stack output --json` from standard input."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+
+from engines import health
+
+
+def text(report: health.Report) -> str:
+    """Write a report for people, a line per check."""
+    lines = [
+        f"  {'ok ' if check.ok else 'BAD'}  {check.name:<20}"
+        f"{check.error if not check.ok else f'{check.latency_ms or 0:.1f} ms'}"
+        for check in report.checks
+    ]
+    return "\n".join([f"{report.status} at {report.timestamp[:19]}Z", *lines])
+
+
+def main() -> int:
+    """Print the report; the exit code says whether all is well."""
+    outputs = json.load(sys.stdin)
+    if "app_url" not in outputs:
+        sys.stderr.write("this stack is not up: run scripts/up first\n")
+        return 1
+    report = health.check(health.Targets(app_url=outputs["app_url"], agent_url=outputs["agent_url"]))
+    sys.stdout.write((json.dumps(asdict(report), indent=2) if "--json" in sys.argv else text(report)) + "\n")
+    return 0 if report.status == "healthy" else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
