@@ -36,10 +36,13 @@ class DockerHost(Host):
         """Declare an image and a container of it."""
         container = self._container(name, args, self._image(name, args))
         address = args.public_url or f"http://127.0.0.1:{args.port}"
-        # Both wait for the container: who is given them runs after it.
-        url = container.id.apply(lambda _: address)
-        version = container.id.apply(lambda _: args.version)
-        return Service(url=url, version=version, resource=container)
+        # All wait for the container: who is given them runs after it.
+        return Service(
+            url=container.id.apply(lambda _: address),
+            inside=container.id.apply(lambda _: f"http://{name}:{_PORT}"),
+            version=container.id.apply(lambda _: args.version),
+            resource=container,
+        )
 
     def _child(self) -> pulumi.ResourceOptions:
         return self.under(self._on_engine)
@@ -66,7 +69,7 @@ class DockerHost(Host):
                 docker.ContainerUploadArgs(file=f"/run/secrets/{key}", content=value)
                 for key, value in args.secrets.items()
             ],
-            ports=[docker.ContainerPortArgs(internal=_PORT, external=args.port or None, ip="127.0.0.1")],
+            ports=[docker.ContainerPortArgs(internal=_PORT, external=args.port, ip="127.0.0.1")],
             networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=self._network.name, aliases=[name])],
             restart="unless-stopped",
             wait=True,

@@ -87,12 +87,14 @@ class Service:
     """A running service.
 
     Attributes:
-        url: where it is reached.
+        url: where it is reached from outside the host.
+        inside: where other services of the host reach it.
         version: the version that runs.
         resource: what dies when the service does, for things that live inside it.
     """
 
     url: pulumi.Output[str]
+    inside: pulumi.Output[str]
     version: pulumi.Output[str]
     resource: pulumi.Resource
 

@@ -36,4 +36,4 @@ class ProcessHost(Host):
         }
         process = Process(name, props, self.under())
         url = pulumi.Output.from_input(args.public_url) if args.public_url else process.url
-        return Service(url=url, version=process.version, resource=process)
+        return Service(url=url, inside=process.url, version=process.version, resource=process)

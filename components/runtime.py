@@ -70,7 +70,13 @@ class AgentArgs:
 
 
 class Agent(Component):
-    """The AI-agent service."""
+    """The AI-agent service.
+
+    Attributes:
+        url: where the outside reaches it.
+        inside: where the app reaches it.
+        version: the version that runs.
+    """
 
     token = "groundwork:runtime:Agent"  # noqa: S105 - a Pulumi type token, no credential
 
@@ -93,7 +99,7 @@ class Agent(Component):
         }
         needs = _Needs(environment, {**secrets, **key}, "/health")
         service = host.run(name, _service(name, args.spec, needs))
-        self.url, self.version = service.url, service.version
+        self.url, self.inside, self.version = service.url, service.inside, service.version
         self.finish(url=self.url, version=self.version)
 
 

@@ -103,12 +103,16 @@ class Server:
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
         self._own(draft)
-        with tempfile.NamedTemporaryFile("w", prefix="gw-", suffix=".pw") as secret:
-            secret.write(password + "\n")
-            secret.flush()
-            self._own(Path(secret.name))
-            options = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", f"--pwfile={secret.name}"]
+        # Beside the data, so that what a kill leaves is found and overwritten by the next try.
+        secret = self.data.with_name(f"{self.data.name}.password")
+        try:
+            secret.touch(mode=0o600)
+            self._own(secret)
+            secret.write_text(f"{password}\n")
+            options = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", f"--pwfile={secret}"]
             self._run("initdb", "-D", str(draft), "-U", self.superuser, "--no-sync", *options)
+        finally:
+            secret.unlink(missing_ok=True)
         draft.rename(self.data)
 
     def start(self) -> None:

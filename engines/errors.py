@@ -5,6 +5,8 @@
     ├── MigrationError …              engines.migrations.errors
     ├── SupabaseError …               engines.supabase.errors
     ├── ProcessError …                engines.processes
+    ├── LoginError                    engines.logins
+    ├── VaultError                    engines.vault
     ├── CronError                     engines.cron
     ├── ProductError                  engines.product
     └── UnhealthyError                engines.health

@@ -230,7 +230,7 @@ def _restart(home: Home, program: Program, daemon: Daemon) -> None:
     # What a killed supervisor left: it would keep the port.
     launcher.end_holder(launcher.lock_file(home.run, program.name))
     port = urlsplit(program.health_url).port if program.health_url else None
-    owner = None
+    owner = ports.port_taken(port) if port else None
     if owner:
         raise ProcessError(
             f"cannot start {program.name}: port {port} is in use by {owner}; end it, or choose another port"

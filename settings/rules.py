@@ -49,16 +49,16 @@ def _docker_section(host: Host) -> Iterator[Problem]:
         yield Problem("host.docker", 'has no use while groundwork:host.kind is "process"')
 
 
-def _replicas(host: Host, app: App, agent: Agent) -> Iterator[Problem]:
-    """The process host runs one of each."""
+def _container_ports(host: Host, app: App, agent: Agent) -> Iterator[Problem]:
+    """A container is published at a port that is known before it runs."""
     for name, workload in (("app", app), ("agent", agent)):
-        if workload.replicas > 1 and host.kind == "process":
-            yield Problem(f"{name}.replicas", 'must be 1 while groundwork:host.kind is "process"')
+        if not workload.port and host.kind == "docker":
+            yield Problem(f"{name}.port", 'is needed because groundwork:host.kind is "docker"')
 
 
-def _same_port(app: App, agent: Agent, host: Host) -> Iterator[Problem]:
+def _same_port(app: App, agent: Agent) -> Iterator[Problem]:
     """Two programs on one machine cannot share a port."""
-    if app.port and app.port == agent.port and host.kind == "process":
+    if app.port and app.port == agent.port:
         yield Problem(
             "app.port", f"and groundwork:agent.port are both {app.port}; choose two, or 0 to have one found"
         )
@@ -101,7 +101,7 @@ RULES: tuple[Callable[..., Iterator[Problem]], ...] = (
     _api_url_and_token,
     _stand_in_needs_processes,
     _docker_section,
-    _replicas,
+    _container_ports,
     _same_port,
     _ai_key,
     _cron_reaches_agent,

@@ -77,7 +77,7 @@ class Supabase(Section):
 
 
 class Docker(Section):
-    """`groundwork:host.docker`: where containers run; for the kinds docker and swarm."""
+    """`groundwork:host.docker`: where containers run; for the kind docker."""
 
     endpoint: (
         Annotated[str, like("(unix|ssh|tcp|npipe)://.+", "a ssh://, unix://, tcp:// or npipe:// address")]
@@ -98,10 +98,10 @@ def _host_from_kind(value: object) -> object:
 class Host(Section):
     """`groundwork:host`: what runs the app and the agent."""
 
-    kind: Literal["process", "docker", "swarm"] = "process"
-    """process: supervised processes on this machine; docker: containers of one engine; swarm: services."""
+    kind: Literal["process", "docker"] = "process"
+    """process: supervised processes on this machine; docker: containers of one engine."""
     docker: Docker | None = None
-    """Where containers run; only for docker and swarm."""
+    """Where containers run; only for docker."""
 
 
 class Workload(Section):
@@ -111,8 +111,6 @@ class Workload(Section):
     """Port to listen on; 0 finds a free one and keeps it."""
     public_url: Url | None = None
     """Address that the outside reaches it at; absent, its local one."""
-    replicas: Annotated[int, Field(ge=1, le=100)] = 1
-    """How many run at once; more than one needs docker or swarm."""
     environment: EnvironmentVariables = Field(default_factory=dict)
     """Further plain environment variables; never secrets, they are shown in diffs."""
 
@@ -198,12 +196,17 @@ class Backup(Section):
     """How long a backup is kept."""
 
 
+def _from_text(value: object) -> object:
+    """Let the text `[]` stand for no version: `pulumi config set` has no other way to write an empty list."""
+    return () if value == "[]" else value
+
+
 class Generated(Section):
     """A secret that Groundwork makes: raise `version` to rotate it."""
 
     version: Version = 1
     """Version in use."""
-    accept: Annotated[tuple[Version, ...], Strict(strict=False)] | None = None
+    accept: Annotated[tuple[Version, ...] | None, Strict(strict=False), BeforeValidator(_from_text)] = None
     """Older versions that are still accepted; absent, the previous one; [] retires it."""
     compromised: bool = False
     """Retire the old versions without waiting until nobody uses them."""

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 PASSPHRASE = "test-passphrase"
+COPIES: list[Path] = []
 
 
 def copy_program(target: Path) -> Path:
@@ -127,9 +129,27 @@ def _default_interrupts() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _programs() -> Iterator[None]:
+    """Remove every copy when the tests end."""
+    yield
+    for folder in COPIES:
+        shutil.rmtree(folder)
+
+
+def scratch() -> Path:
+    """Make a folder for one copy of the program.
+
+    Not pytest's own: that closes it to other accounts whenever a second run starts, and a PostgreSQL server
+    that root starts runs as another account.
+    """
+    COPIES.append(Path(tempfile.mkdtemp(prefix="gw-program-")))
+    return COPIES[-1] / "program"
+
+
 @pytest.fixture
-def program(tmp_path: Path) -> Iterator[Program]:
+def program() -> Iterator[Program]:
     """Give a fresh copy of the program with an empty local stack, destroyed afterwards."""
-    made = open_program(tmp_path / "program")
+    made = open_program(scratch())
     yield made
     made.clean()

@@ -65,6 +65,16 @@ def test_the_schema_version_is_an_input_of_the_services() -> None:
     assert services["app"]["environment"]["AGENT_URL"] == "http://127.0.0.1:4000"
 
 
+def test_containers_reach_each_other_by_name_and_hold_no_secret_in_their_environment() -> None:
+    """Inside Docker's network the agent has its name; secrets are files, not variables."""
+    app = _run("prod").of("Container")["app"]
+    files = {upload["file"] for upload in app["uploads"]}
+
+    assert "AGENT_URL=http://agent:8000" in app["envs"]
+    assert {"/run/secrets/database_url", "/run/secrets/agent_shared_secret"} <= files
+    assert not [one for one in app["envs"] if "postgresql://" in one]
+
+
 def test_a_service_key_never_reaches_the_app() -> None:
     """The app holds the anonymous key only, and no service holds the owner's login."""
     services = _run("local").of("Process")

@@ -110,7 +110,12 @@ def test_file_size_limit_is_refused(tmp_path: Path) -> None:
         f"sys.argv = ['emulator', '--data', {str(tmp_path / 'data')!r}];"
         "runpy.run_module('emulator', run_name='__main__')"
     )
-    environment = {"PATH": os.environ["PATH"], "GROUNDWORK_EMULATOR_TOKEN": "t"}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "GROUNDWORK_EMULATOR_TOKEN": "t",
+        # The limit would cut the modules' caches in the source tree short, too.
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
     )

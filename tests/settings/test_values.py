@@ -60,6 +60,8 @@ class TestSecrets:
             ({}, (1,)),
             ({"version": 3}, (3, 2)),
             ({"version": 3, "accept": []}, (3,)),
+            ({"version": 3, "accept": "[]"}, (3,)),
+            ({"version": 3, "compromised": True}, (3,)),
             ({"version": 4, "accept": [1, 3]}, (4, 3, 1)),
             ({"version": 4, "compromised": True}, (4,)),
         ],

@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.fix_program import Program, open_program
+from tests.fix_program import Program, open_program, scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+def local() -> Iterator[Program]:
     """Bring the local stack up in a folder of its own, and destroy it afterwards."""
-    program = open_program(tmp_path_factory.mktemp("local") / "program")
+    program = open_program(scratch())
     program.up()
     yield program
     program.clean()

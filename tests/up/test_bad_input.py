@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING
 import pytest
 from pulumi import automation as auto
 
-from tests.fix_program import Program, open_program
+from tests.fix_program import Program, open_program, scratch
 from tests.polling import until
 from tests.up.fix_local import processes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from tests.fix_emulator import Emulator
 
 pytestmark = pytest.mark.engine
 
 
 @pytest.fixture(scope="module")
-def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+def idle() -> Iterator[Program]:
     """Give a stack that never comes up, to ask for previews of wrong settings."""
-    program = open_program(tmp_path_factory.mktemp("idle") / "program")
+    program = open_program(scratch())
     yield program
     program.clean()
 
@@ -66,9 +67,8 @@ def test_two_files_of_one_version_are_refused_by_name(idle: Program) -> None:
     assert twin.name in told
 
 
-def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+def test_a_port_in_use_is_named(program: Program) -> None:
     """A fixed port that somebody else has fails the update with the port and the key to change."""
-    program = open_program(tmp_path / "program")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -76,40 +76,34 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
         program.set("agent.port", str(port))
         with pytest.raises(auto.CommandError) as caught:
             program.up()
-    program.clean()
 
     assert f"port {port}" in str(caught.value)
 
 
-def test_a_wrong_token_is_refused_with_the_key_to_set(tmp_path: Path, emulator: object) -> None:
+def test_a_wrong_token_is_refused_with_the_key_to_set(program: Program, emulator: Emulator) -> None:
     """The API's 401 ends in the name of the setting that holds the token."""
-    program = open_program(tmp_path / "program")
-    program.set("supabase.api_url", str(getattr(emulator, "api_url")))  # noqa: B009 - typed as object here
+    program.set("supabase.api_url", emulator.api_url)
     token = auto.ConfigValue("sbp_wrong_token", secret=True)
     program.stack.set_config("groundwork:supabase.access_token", token, path=True)
     with pytest.raises(auto.CommandError) as caught:
         program.up()
-    program.clean()
 
     assert "groundwork:supabase.access_token" in str(caught.value)
     assert "sbp_wrong_token" not in str(caught.value)
 
 
-def test_an_unwritable_folder_is_named(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_named(program: Program) -> None:
     """Where nothing can be written, the update says which folder it needs."""
-    program = open_program(tmp_path / "program")
     (program.folder / ".local" / "local").write_text("a file where a folder must be\n")
     with pytest.raises(auto.CommandError) as caught:
         program.up()
     (program.folder / ".local" / "local").unlink()
-    program.clean()
 
     assert ".local/local" in str(caught.value)
 
 
-def test_an_emulator_killed_during_an_update_is_survived(tmp_path: Path) -> None:
+def test_an_emulator_killed_during_an_update_is_survived(program: Program) -> None:
     """Whatever the interrupted update says, the next one ends with everything healthy and one project."""
-    program = open_program(tmp_path / "program")
     outcome: list[object] = []
     update = threading.Thread(target=lambda: outcome.append(_tried(program)))
     update.start()
@@ -119,7 +113,6 @@ def test_an_emulator_killed_during_an_update_is_survived(tmp_path: Path) -> None
     program.up()
     health = program.outputs()["health"]
     servers = list((program.folder / ".local" / "local").rglob("postmaster.pid"))
-    program.clean()
 
     assert health["status"] == "healthy"
     assert len(servers) == 1

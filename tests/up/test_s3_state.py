@@ -12,12 +12,11 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.fix_program import Program, open_program
+from tests.fix_program import Program, open_program, scratch
 from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.engine
 BUCKET = "groundwork-state"
@@ -51,12 +50,10 @@ def _second(program: Program) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_second_update_at_the_same_time_is_refused_and_nothing_is_lost(
-    tmp_path: Path, bucket: tuple[str, Any]
-) -> None:
+def test_a_second_update_at_the_same_time_is_refused_and_nothing_is_lost(bucket: tuple[str, Any]) -> None:
     """The lock lies in the bucket: the second update says so, the first one ends, the state is whole."""
     url, client = bucket
-    program = open_program(tmp_path / "program", backend=url)
+    program = open_program(scratch(), backend=url)
     try:
         with ThreadPoolExecutor(1) as pool:
             first = pool.submit(program.up)
