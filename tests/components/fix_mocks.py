@@ -8,7 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pulumi
 import yaml
@@ -51,7 +51,7 @@ class Recorder(pulumi.runtime.Mocks):
         self.resources[args.name] = (args.typ, args.inputs)
         return f"{args.name}-id", {**args.inputs, **ANSWERS.get(args.typ.removeprefix(DYNAMIC), {})}
 
-    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[Any, Any]:
+    def call(self, args: pulumi.runtime.MockCallArgs) -> NoReturn:
         """Refuse: the program calls no function."""
         raise AssertionError(f"unexpected call of {args.token}")
 

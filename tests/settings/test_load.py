@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # no stubs among the pinned tools
+import yaml
 
 from settings import Settings
 from tests.settings.reading import CANARY, load, problems
