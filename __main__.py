@@ -71,6 +71,11 @@ gate = operations.Gate(
     app,
     agent,
 )
+contract = database.Contract(
+    "contract",
+    database.ContractArgs(spec=settings.migrations, schema=schema.version, healthy=gate.status),
+    project,
+)
 cron = schedule.Cron(
     "cron",
     schedule.CronArgs(
@@ -89,7 +94,7 @@ pulumi.export("anon_key", project.anon_key)
 pulumi.export("database_url", project.database_url)
 pulumi.export("app_url", app.url)
 pulumi.export("agent_url", agent.url)
-pulumi.export("migrations", schema.summary)
+pulumi.export("migrations", contract.summary)
 pulumi.export("cron_jobs", cron.jobs)
 pulumi.export("secret_versions", secrets.versions)
 pulumi.export("health", gate.summary)

@@ -47,7 +47,11 @@ class SchemaSpec(Protocol):
 
 
 class Schema(Component):
-    """The migrations of a project's database."""
+    """The migrations that run before the new code: all up to the first one marked `phase=contract`.
+
+    Attributes:
+        version: the newest migration that the code may rely on.
+    """
 
     token = "groundwork:database:Schema"  # noqa: S105 - a Pulumi type token, no credential
 
@@ -57,27 +61,68 @@ class Schema(Component):
         """Declare the migrations."""
         super().__init__(name, opts)
         child = self.named("migrations")
-        props = {
-            "dsn": project.database_url,
-            "folder": spec.dir,
-            "files": {path.name: content.digest([path]) for path in sorted(Path(spec.dir).glob("*.sql"))},
-            "checks": content.digest([Path(spec.dir) / "checks"]),
-            "layout": spec.layout,
-            "lock_wait_s": spec.lock_wait,
-            "disposable": spec.disposable,
-            "verify": spec.verify,
-            "allow_out_of_order": spec.allow_out_of_order,
-            "stack": pulumi.get_stack(),
-            "log_urn": self.log_urn("Migrations", child),
-        }
-        self._migrations = Migrations(child, props, self.under(project.inside()))
-        self.version = self._migrations.latest
+        files = {path.name: content.digest([path]) for path in sorted(Path(spec.dir).glob("*.sql"))}
+        props = _migrations(spec, project, phase="expand")
+        props |= {"files": files, "log_urn": self.log_urn("Migrations", child)}
+        self.version = Migrations(child, props, self.under(project.inside())).latest
+        self.finish(version=self.version)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContractArgs:
+    """When the second phase runs.
+
+    Attributes:
+        spec: the stack's settings of its migrations.
+        schema: the version that the first phase ended with.
+        healthy: known once the new code is proven healthy.
+    """
+
+    spec: SchemaSpec
+    schema: pulumi.Output[str]
+    healthy: pulumi.Output[str]
+
+
+class Contract(Component):
+    """The migrations that take away what old code needed; they run when the new code is proven healthy.
+
+    Attributes:
+        summary: `applied`, `latest` and `history_table` at the end of the update.
+    """
+
+    token = "groundwork:database:Contract"  # noqa: S105 - a Pulumi type token, no credential
+
+    def __init__(
+        self, name: str, args: ContractArgs, project: Project, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """Declare the migrations."""
+        super().__init__(name, opts)
+        child = self.named("migrations")
+        props = _migrations(args.spec, project, phase="contract")
+        # A new version before the rollout brings this resource's outputs up to date, too.
+        props |= {"schema": args.schema, "after": args.healthy, "log_urn": self.log_urn("Migrations", child)}
+        migrations = Migrations(child, props, self.under(project.inside()))
         self.summary = {
-            "applied": self._migrations.applied,
-            "latest": self._migrations.latest,
-            "history_table": self._migrations.history_table,
+            "applied": migrations.applied,
+            "latest": migrations.latest,
+            "history_table": migrations.history_table,
         }
         self.finish(**self.summary)
+
+
+def _migrations(spec: SchemaSpec, project: Project, *, phase: str) -> dict[str, object]:
+    return {
+        "dsn": project.database_url,
+        "phase": phase,
+        "folder": spec.dir,
+        "checks": content.digest([Path(spec.dir) / "checks"]),
+        "layout": spec.layout,
+        "lock_wait_s": spec.lock_wait,
+        "disposable": spec.disposable,
+        "verify": spec.verify,
+        "allow_out_of_order": spec.allow_out_of_order,
+        "stack": pulumi.get_stack(),
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

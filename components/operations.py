@@ -66,6 +66,6 @@ class Gate(Component):
             "log_urn": self.log_urn("HealthGate", child),
         }
         gate = HealthGate(child, props, self.under())
-        self.agent_url = gate.agent_url
+        self.agent_url, self.status = gate.agent_url, gate.status
         self.summary = {"status": gate.status, "checked_at": gate.checked_at}
         self.finish(**self.summary)

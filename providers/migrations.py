@@ -24,7 +24,7 @@ import engines
 from providers._crud import EngineProvider, Props, changed_keys, log, plain, reporter, unknown
 
 if TYPE_CHECKING:
-    from engines.migrations import Folder, Plan
+    from engines.migrations import Folder, MigrationFile, Plan
 
 # Shown in place of a plan when there is no database to ask (first preview, or nothing runs).
 _NOT_ASKED = "the database is not reachable yet; it is asked again during the update"
@@ -40,28 +40,30 @@ class MigrationsProvider(EngineProvider):
         except engines.migrations.MigrationError as error:
             return CheckResult(news, [CheckFailure("", str(error))])
         plan = _plan(news, folder)
-        pending = {} if plan is None else {file.file: file.phase for file in plan.pending}
+        pending = {} if plan is None else {file.file: file.phase for file in _due(news, plan)}
         _announce(news, folder, plan, known=olds.get("files", {}))
         failures = [CheckFailure("", text) for text in plan.refusals] if plan else []
         return CheckResult({**news, "pending": pending}, failures)
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
         """Ask for an update when something is pending or the stack's settings changed."""
-        changed = [key for key in changed_keys(olds, news, ("dsn",)) if key != "pending"]
+        changed = [key for key in changed_keys(olds, news, ("dsn", "after")) if key != "pending"]
         return DiffResult(changes=bool(news.get("pending")) or bool(changed), replaces=[])
 
     def create(self, props: Props) -> CreateResult:
         """Apply what is pending; a database with a history is taken over as it is."""
-        return CreateResult("migrations", _apply(props))
+        return CreateResult(f"migrations-{props['phase']}", _apply(props))
 
     def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
         """Apply what is pending."""
         return UpdateResult(_apply(news))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        """Report what the live history says."""
+        """Report the live history; the version that this phase ended with stays while it is there."""
         plan = engines.migrations.inspect(props["dsn"], _folder(props))
-        return ReadResult(id_, {**plain(props), "applied": len(plan.applied), "latest": plan.latest or ""})
+        reached = props["latest"] in plan.applied
+        latest = props["latest"] if reached else plan.latest or ""
+        return ReadResult(id_, {**plain(props), "applied": len(plan.applied), "latest": latest})
 
     def delete(self, _id: str, _props: Props) -> None:
         """Keep the data: removing the resource never changes a schema."""
@@ -82,20 +84,35 @@ def _plan(props: Props, folder: Folder) -> Plan | None:
         return None
 
 
+def _due(props: Props, plan: Plan) -> tuple[MigrationFile, ...]:
+    """Choose what this phase runs: `expand` ends before the first contract file, `contract` begins there.
+
+    A database without a history has no old code to spare: everything runs at once, before the first rollout.
+    """
+    phases = [file.phase for file in plan.pending]
+    border = phases.index("contract") if plan.applied and "contract" in phases else len(phases)
+    return plan.pending[border:] if props["phase"] == "contract" else plan.pending[:border]
+
+
 def _announce(props: Props, folder: Folder, plan: Plan | None, *, known: Props) -> None:
     report = reporter(props)
-    if plan is None:
+    if plan is not None:
+        names = [file.file for file in _due(props, plan)]
+    elif props["phase"] == "expand":
         names = [file.file for file in folder.files if file.file not in known]
         log(_NOT_ASKED, str(props.get("log_urn", "")), warning=bool(known))
     else:
-        names = [file.file for file in plan.pending]
+        # The other phase has said it all.
+        names = []
     for name in names:
         report(f"pending: {name}")
 
 
-def _options(props: Props) -> engines.migrations.Options:
+def _options(props: Props, plan: Plan) -> engines.migrations.Options:
+    is_all = _due(props, plan) == plan.pending
     return engines.migrations.Options(
         stack=props["stack"],
+        phase=None if is_all else "expand",
         allow_out_of_order=bool(props["allow_out_of_order"]),
         retry_s=float(props["lock_wait_s"]),
     )
@@ -105,7 +122,8 @@ def _apply(props: Props) -> dict[str, Any]:
     folder, report = _folder(props), reporter(props)
     if props["disposable"]:
         engines.migrations.mark_disposable(props["dsn"])
-    outcome = engines.migrations.apply(props["dsn"], folder, options=_options(props), report=report)
+    options = _options(props, engines.migrations.inspect(props["dsn"], folder))
+    outcome = engines.migrations.apply(props["dsn"], folder, options=options, report=report)
     if props["verify"]:
         _verify(props, folder)
     results = {

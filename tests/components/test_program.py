@@ -33,7 +33,7 @@ def test_every_stack_file_declares_the_whole_product(stack: str) -> None:
     jobs = stack_config(stack)["groundwork:cron"]
 
     assert len(found.of("SupabaseProject")) == 1
-    assert len(found.of("Migrations")) == 1
+    assert set(found.of("Migrations")) == {"schema-migrations", "contract-migrations"}
     assert set(found.of("Login")) == {"app-login", "agent-login"}
     assert len(found.of("HealthGate")) == 1
     assert {inputs["job"] for inputs in found.of("CronJob").values()} == set(jobs)

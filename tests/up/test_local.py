@@ -30,6 +30,15 @@ def _query(program: Program, statement: str) -> list[tuple[object, ...]]:
         return session.execute(statement).fetchall()
 
 
+def _add(program: Program, name: str, text: str) -> Path:
+    """Write a migration that sorts after all that are there."""
+    folder = program.folder / "migrations"
+    last = max(int(path.name.split("_")[0]) for path in folder.glob("*.sql"))
+    file = folder / f"{last + 1:03}_{name}.sql"
+    file.write_text(text)
+    return file
+
+
 def test_up_ends_with_a_page_and_a_healthy_product(local: Program) -> None:
     """The app answers with a page, and everything behind it is healthy."""
     outputs = local.outputs()
@@ -53,12 +62,12 @@ def test_second_up_changes_nothing(local: Program) -> None:
 
 def test_new_migration_is_named_in_preview_and_applied_once(local: Program) -> None:
     """A preview names the file and changes nothing; an update applies it, the next one does nothing."""
-    (local.folder / "migrations" / "900_note.sql").write_text("create table private.note (id int);\n")
+    file = _add(local, "note", "create table private.note (id int);\n")
     preview = local.preview()
     missing = _query(local, "select to_regclass('private.note')")
     local.up()
 
-    assert "pending: 900_note.sql" in preview.stdout
+    assert f"pending: {file.name}" in preview.stdout
     assert missing == [(None,)]
     assert _query(local, "select count(*) from private.note") == [(0,)]
     local.up()
@@ -67,14 +76,13 @@ def test_new_migration_is_named_in_preview_and_applied_once(local: Program) -> N
 
 def test_broken_migration_is_rolled_back_and_the_earlier_ones_stay(local: Program) -> None:
     """The update fails with the file and the server's words; after a correction the next one goes on."""
-    folder = local.folder / "migrations"
-    (folder / "910_good.sql").write_text("create table private.good (id int);\n")
-    broken = folder / "911_broken.sql"
-    broken.write_text("create table private.half (id int);\ncreate tabel private.rest (id int);\n")
+    _add(local, "good", "create table private.good (id int);\n")
+    mistake = "create table private.half (id int);\ncreate tabel private.rest (id int);\n"
+    broken = _add(local, "broken", mistake)
     with pytest.raises(auto.CommandError) as caught:
         local.up()
 
-    assert "911_broken.sql" in str(caught.value)
+    assert broken.name in str(caught.value)
     assert "tabel" in str(caught.value)
     assert _query(local, "select to_regclass('private.good')::text, to_regclass('private.half')") == [
         ("private.good", None)
@@ -82,6 +90,41 @@ def test_broken_migration_is_rolled_back_and_the_earlier_ones_stay(local: Progra
     broken.write_text("create table private.half (id int);\n")
     local.up()
     assert _query(local, "select count(*) from private.half") == [(0,)]
+
+
+def test_contract_migrations_run_after_the_new_code_is_healthy(local: Program) -> None:
+    """What old code needs is taken away in the same update, behind the health gate; the plan shows both."""
+    first = _add(local, "wide", "create table private.wide (old int, new int);\n")
+    text = "-- groundwork: phase=contract\nalter table private.wide drop column old;\n"
+    second = _add(local, "narrow", text)
+    told = local.preview().stdout
+    local.up()
+    steps = [event.resource_pre_event.metadata for event in local.events if event.resource_pre_event]
+    order = [step.urn.split("::")[-1] for step in steps if step.op != auto.OpType.SAME]
+    columns = (
+        "select attname::text from pg_attribute where attrelid = 'private.wide'::regclass and attnum > 0"
+    )
+
+    assert f"pending: {first.name}" in told
+    assert f"pending: {second.name}" in told
+    assert order.index("schema-migrations") < order.index("health-gate") < order.index("contract-migrations")
+    assert _query(local, f"{columns} and not attisdropped") == [("new",)]
+    assert local.outputs()["migrations"]["latest"] == second.name.split("_")[0]
+    local.up()
+    assert local.changed() == {}
+
+
+def test_a_failing_contract_migration_leaves_the_product_serving(local: Program) -> None:
+    """The update fails with the file's name; the new code goes on, and a corrected file ends the story."""
+    text = "-- groundwork: phase=contract\n"
+    broken = _add(local, "cut", f"{text}alter table private.nowhere drop column gone;\n")
+    with pytest.raises(auto.CommandError) as caught:
+        local.up()
+    broken.write_text(f"{text}select 1;\n")
+
+    assert broken.name in str(caught.value)
+    assert health(local)["status"] == "healthy"
+    local.up()
 
 
 def test_edited_migration_is_refused_before_anything_runs(local: Program) -> None:
