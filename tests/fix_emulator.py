@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,8 @@ from urllib.parse import quote
 import httpx
 import psycopg
 import pytest
+
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,13 +30,7 @@ DEADLINE_S = 90.0
 
 def wait_until(condition: Callable[[], Any], what: str, *, deadline_s: float = DEADLINE_S) -> Any:
     """Ask until the answer is true and give it; the test fails when the deadline has passed."""
-    end = time.monotonic() + deadline_s
-    while time.monotonic() < end:
-        answer = condition()
-        if answer:
-            return answer
-        time.sleep(0.05)
-    raise AssertionError(f"waited {deadline_s} s in vain: {what}")
+    return until(condition, deadline_s, what=what)
 
 
 def processes(text: str) -> list[str]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 
@@ -105,20 +103,6 @@ class Product:
 def _rows(session: psycopg.Connection, query: LiteralString, arguments: Sequence[object]) -> list[Row]:
     cursor = session.execute(query, arguments)
     return cursor.fetchall() if cursor.description else []
-
-
-def until(find: Callable[[], T], timeout_s: float = 20) -> T:
-    """Ask again until the answer is true, and give it.
-
-    Raises:
-        TimeoutError: it stayed false.
-    """
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if answer := find():
-            return answer
-        threading.Event().wait(0.02)
-    raise TimeoutError(f"still nothing after {timeout_s} s")
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], timeout_s: float = 30) -> T:
+def until(condition: Callable[[], T], timeout_s: float = 30, *, what: str = "a true answer") -> T:
     """Ask again and again until the answer is true, and give it; fail the test after `timeout_s` seconds."""
     deadline = time.monotonic() + timeout_s
     while not (answer := condition()):
-        assert time.monotonic() < deadline, f"still {answer!r} after {timeout_s} s"
+        assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}: still {answer!r}"
         Event().wait(0.05)
     return answer

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import psycopg
 import pytest
 
 from emulator import database, postgres
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,13 +110,6 @@ def trial(owner: psycopg.Connection) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def wait_for() -> Callable[[Callable[[], object]], None]:
+def wait_for() -> Callable[[Callable[[], object]], object]:
     """Give a function that asks until the answer is true, and fails after a deadline."""
-    return _wait_for
-
-
-def _wait_for(look: Callable[[], object]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not look():
-        assert time.monotonic() < deadline, f"nothing came within {DEADLINE_S} s"
-        time.sleep(0.02)
+    return lambda look: until(look, DEADLINE_S)

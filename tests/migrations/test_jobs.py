@@ -9,7 +9,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from tests.fix_product import until
+from tests.polling import until
 
 if TYPE_CHECKING:
     from tests.fix_product import Person, Product, Row

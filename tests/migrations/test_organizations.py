@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, LiteralString
 import psycopg
 import pytest
 
-from tests.fix_product import until
+from tests.polling import until
 
 if TYPE_CHECKING:
     from tests.fix_product import Person, Product

@@ -8,8 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from emulator.postgres import free_port
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -64,14 +63,6 @@ class Program:
 RunApp = Callable[..., Program]
 
 
-def eventually(condition: Callable[[], object], timeout_s: float = 30) -> None:
-    """Ask again until the answer is true; fail the test after `timeout_s` seconds."""
-    deadline = time.monotonic() + timeout_s
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, f"still {answer!r} after {timeout_s} s"
-        threading.Event().wait(0.05)
-
-
 def start(
     name: str, environment: Mapping[str, str], log: Path, port: int | None = None
 ) -> subprocess.Popen[bytes]:
@@ -93,7 +84,7 @@ def running(
     port = port or free_port()
     program = Program(f"http://127.0.0.1:{port}", start(name, environment, log, port), log)
     try:
-        eventually(lambda: _answers(program))
+        until(lambda: _answers(program))
         yield program
     finally:
         if program.process.poll() is None:

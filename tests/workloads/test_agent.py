@@ -11,10 +11,11 @@ from uuid import uuid4
 import pytest
 
 from emulator.postgres import free_port
+from tests.polling import until
 from tests.workloads import programs
 from tests.workloads.asking import NEW, ask
 from tests.workloads.doubles import Answer, Gate
-from tests.workloads.programs import AI_KEY, SHARED, Program, eventually
+from tests.workloads.programs import AI_KEY, SHARED, Program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,11 +66,11 @@ class TestHealth:
         with programs.running("agent", agent_environment | {"DATABASE_URL": url}, tmp_path / "log") as agent:
             before = agent.get("/health")
             gate.open()
-            eventually(lambda: agent.get("/health").status_code == 200)
+            until(lambda: agent.get("/health").status_code == 200)
             gate.shut()
             after = agent.get("/health")
             gate.open()
-            eventually(lambda: agent.get("/health").json()["status"] == "healthy")
+            until(lambda: agent.get("/health").json()["status"] == "healthy")
             gate.shut()
 
         assert [before.status_code, after.status_code] == [503, 503]
@@ -131,7 +132,7 @@ class TestAccess:
 def _logged(agent: Program, response: httpx.Response) -> dict[str, Any]:
     """Find the log line of a request."""
     number = response.headers["x-request-id"]
-    eventually(lambda: number in agent.log.read_text())
+    until(lambda: number in agent.log.read_text())
     [line] = [line for line in agent.lines() if line.get("request_id") == number]
     return line
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from emulator.postgres import free_port
+from tests.polling import until
 from tests.workloads import programs
 from tests.workloads.asking import COMPLETIONS, NEW, ask, balance, hang_up_after_the_first_token, messages
 from tests.workloads.doubles import Answer, anthropic_parts, openai_parts
-from tests.workloads.programs import AI_KEY, Program, answer, events, eventually
+from tests.workloads.programs import AI_KEY, Program, answer, events
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,7 +117,7 @@ class TestReply:
         slow.waits_for = threading.Event()
         hang_up_after_the_first_token(ai_agent, alice)
         slow.waits_for.set()
-        eventually(lambda: len(messages(product, alice)) == 2)
+        until(lambda: len(messages(product, alice)) == 2)
 
         assert messages(product, alice)[1] == ("assistant", "Long answer")
         assert balance(product, alice) == 99
@@ -246,7 +247,7 @@ class TestFailingModel:
         hang_up_after_the_first_token(ai_agent, alice, "attempt-1")
         second = ask(ai_agent, alice, "hi", key="attempt-1")
         slow.waits_for.set()
-        eventually(lambda: len(messages(product, alice)) == 2)
+        until(lambda: len(messages(product, alice)) == 2)
 
         assert (second.status_code, "right now" in second.json()["error"]) == (409, True)
         assert balance(product, alice) == 99

@@ -10,9 +10,10 @@ import jwt
 import pytest
 
 from emulator.postgres import free_port
+from tests.polling import until
 from tests.workloads import programs
 from tests.workloads.doubles import Answer, Gate
-from tests.workloads.programs import SHARED, Program, RunApp, eventually
+from tests.workloads.programs import SHARED, Program, RunApp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +84,7 @@ class TestHealth:
         app = run_app(DATABASE_URL=url)
         before, page = app.get("/api/health"), app.get("/")
         gate.open()
-        eventually(lambda: app.get("/api/health").status_code == 200)
+        until(lambda: app.get("/api/health").status_code == 200)
         gate.shut()
 
         assert (before.status_code, before.json()["status"]) == (503, "unhealthy")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +13,7 @@ import psycopg
 import pytest
 
 from engines.migrations import Options, Outcome, apply, read_folder
+from tests import polling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -105,13 +104,4 @@ def gate(database: str) -> Iterator[Callable[[], None]]:
 @pytest.fixture
 def until() -> Callable[[Callable[[], Any]], Any]:
     """Wait for something to become true, at most 30 seconds."""
-
-    def wait(question: Callable[[], Any]) -> Any:
-        deadline = time.monotonic() + 30
-        pause = threading.Event()
-        while not (answer := question()):
-            assert time.monotonic() < deadline, "did not happen within 30 seconds"
-            pause.wait(0.02)
-        return answer
-
-    return wait
+    return polling.until
