@@ -14,9 +14,10 @@ from scripts.engine.console import SetupError, run, say
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from scripts.engine.toolchain import Go
+
 CLI = "github.com/pulumi/pulumi/pkg/v3"
 SDK = "github.com/pulumi/pulumi/sdk/v3"
-LEAST_GO = (1, 21)
 # What the language host starts; scripts that lie in the SDK's module, beside the Go code.
 HELPERS = ("python/cmd/pulumi-language-python-exec", "python/dist/pulumi-resource-pulumi-python")
 
@@ -31,17 +32,16 @@ def version(modules: Path) -> str:
     return match[1]
 
 
-def install(modules: Path, folder: Path) -> None:
+def install(modules: Path, folder: Path, go: Go) -> None:
     """
     Build the engine and its Python language host into folder/bin.
 
     Raises:
-        SetupError: if there is no Go, or the build fails.
+        SetupError: if the build fails.
 
     """
-    go = _go()
     number = version(modules)
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"}
+    environment = {**os.environ, **go.variables, "CGO_ENABLED": "0", "GOWORK": "off"}
     flags = f"-s -w -X {SDK}/go/common/version.Version=v{number} -X {SDK}.Version=v{number}"
     build: list[str | Path] = [
         "build",
@@ -54,7 +54,7 @@ def install(modules: Path, folder: Path) -> None:
     ]
     say(f"building the Pulumi engine {number} from Go modules: 4 to 7 minutes and 3 GB of Go's cache, once")
     started = time.monotonic()
-    run([go, "-C", modules / "cli", *build, f"{CLI}/cmd/pulumi"], "building the engine", environment)
+    run([go.program, "-C", modules / "cli", *build, f"{CLI}/cmd/pulumi"], "building the engine", environment)
     host: list[str | Path] = [
         "build",
         "-trimpath",
@@ -64,27 +64,12 @@ def install(modules: Path, folder: Path) -> None:
     ]
     host_package = f"{SDK}/python/cmd/pulumi-language-python"
     run(
-        [go, "-C", modules / "python-host", *host, "-ldflags", "-s -w", host_package],
+        [go.program, "-C", modules / "python-host", *host, "-ldflags", "-s -w", host_package],
         "building the host",
         environment,
     )
-    _copy_helpers([go, "-C", str(modules / "cli")], folder / "bin", environment)
+    _copy_helpers([go.program, "-C", str(modules / "cli")], folder / "bin", environment)
     say(f"built in {time.monotonic() - started:.0f} s")
-
-
-def _go() -> str:
-    """Find a Go that is new enough to fetch, if need be, the one that the modules ask for."""
-    go = shutil.which("go")
-    how = "Install Go 1.25 or newer (https://go.dev/dl), or put a pulumi on PATH (https://www.pulumi.com/docs/install)."
-    if go is None:
-        raise SetupError(f"there is no `go` to build the Pulumi engine with. {how}")
-    answer = subprocess.run([go, "version"], capture_output=True, text=True, check=False).stdout
-    match = re.search(r"go(\d+)\.(\d+)", answer)
-    if match is None or (int(match[1]), int(match[2])) < LEAST_GO:
-        raise SetupError(
-            f"{go} is too old to build the Pulumi engine with ({answer.strip() or 'no version'}). {how}"
-        )
-    return go
 
 
 def _copy_helpers(go: list[str], target: Path, environment: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scripts.engine import build, release
+from scripts.engine import build, release, toolchain
 from scripts.engine.console import SetupError, exclusive, say
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def provide(root: Path) -> Engine:
     found = _on_path(pins) or _cached(pins)
     if found is None:
         with exclusive(cache_folder() / "lock"):
-            found = _cached(pins) or _make(pins, modules)
+            found = _cached(pins) or _make(pins, root)
     _point(root / ".venv" / "engine", found.directory)
     _replace(stamp, json.dumps({"key": key, **asdict(found)}))
     return found
@@ -129,7 +129,7 @@ def _cached(pins: Pins) -> Engine | None:
     return None
 
 
-def _make(pins: Pins, modules: Path) -> Engine:
+def _make(pins: Pins, root: Path) -> Engine:
     """Download the release, else build it. Whoever calls holds the lock of the cache."""
     for leftover in cache_folder().glob(".new-*"):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -141,7 +141,9 @@ def _make(pins: Pins, modules: Path) -> Engine:
             return _keep("release", archive.version, lambda folder: release.install(archive, folder))
         except release.UnreachableError as error:
             say(f"the release archive cannot be had; building instead. {error}")
-    return _keep("build", pins.build, lambda folder: build.install(modules, folder))
+    modules = root / "scripts" / "engine"
+    go = toolchain.provide(modules, cache_folder(), root / ".venv" / "bin" / "python")
+    return _keep("build", pins.build, lambda folder: build.install(modules, folder, go))
 
 
 def _keep(origin: str, version: str, install: Callable[[Path], None]) -> Engine:

@@ -31,6 +31,11 @@ def provide(root: Path, *, dev: bool) -> None:
                 _install(root, missing)
 
 
+def pip(python: Path) -> list[str | Path]:
+    """Begin a command of the pip that a Python has; it asks nothing."""
+    return [python, "-m", "pip", "--disable-pip-version-check", "--no-input"]
+
+
 def _missing(root: Path, locks: tuple[str, ...]) -> list[str]:
     """List the lock files that are not installed as they are now."""
     if _unfinished(root).exists() or not (root / ".venv" / "bin" / "python").exists():
@@ -48,14 +53,8 @@ def _install(root: Path, locks: list[str]) -> None:
     for name in locks:
         what = f"installing {name}"
         say(f"{what} into .venv")
-        pip: list[str | Path] = [
-            venv / "bin" / "python",
-            "-m",
-            "pip",
-            "--disable-pip-version-check",
-            "--no-input",
-        ]
-        run([*pip, "install", "--require-hashes", "--requirement", root / name], what)
+        command = [*pip(venv / "bin" / "python"), "install", "--require-hashes", "--requirement", root / name]
+        run(command, what)
         _stamp(root, name).write_text(_digest(root / name))
     unfinished.unlink()
 

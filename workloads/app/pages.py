@@ -159,7 +159,7 @@ async def ask(
         last = event
     if last.name != "done":
         raise AgentError(502, last.data["error"])
-    return _go(f"/?organization={organization}&conversation={last.data['conversation_id']}#end")
+    return _go(f"/?organization={organization}&conversation={last.data['conversation_id']}#latest")
 
 
 async def _lines(first: Event, others: AsyncIterator[Event]) -> AsyncIterator[str]:

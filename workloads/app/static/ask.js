@@ -47,12 +47,16 @@ async function read(response, answer) {
 
 async function send() {
   const body = new URLSearchParams(new FormData(form));
-  show("user", form.elements.message.value);
+  const question = show("user", form.elements.message.value);
   const answer = show("assistant", "");
-  const response = await fetch(form.action, { method: "POST", body, headers: { Accept: "text/event-stream" } });
-  if (response.ok) await read(response, answer);
-  else take("error", await response.json(), answer);
-  if (!answer.textContent) answer.remove();
+  try {
+    const response = await fetch(form.action, { method: "POST", body, headers: { Accept: "text/event-stream" } });
+    if (response.ok) await read(response, answer);
+    else take("error", await response.json(), answer);
+  } finally {
+    // Without a word of an answer the question only stands in the form, to be sent again.
+    if (!answer.textContent) [question, answer].forEach((item) => item.remove());
+  }
 }
 
 async function ask(event) {
