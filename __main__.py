@@ -5,9 +5,7 @@ The order of an update is the order of the values below: who takes an output of 
 
 from __future__ import annotations
 
-import pulumi
-
-from components import database, host, operations, runtime, schedule, secret, supabase
+from components import database, host, operations, outputs, runtime, schedule, secret, supabase
 from settings import Settings
 
 settings = Settings.load()
@@ -86,16 +84,20 @@ cron = schedule.Cron(
     project,
 )
 
-pulumi.export("environment", settings.environment)
-pulumi.export("supabase_url", project.url)
-pulumi.export("supabase_api_url", project.api_url)
-pulumi.export("supabase_ref", project.ref)
-pulumi.export("anon_key", project.anon_key)
-pulumi.export("database_url", project.database_url)
-pulumi.export("app_url", app.url)
-pulumi.export("agent_url", agent.url)
-pulumi.export("migrations", contract.summary)
-pulumi.export("cron_jobs", cron.jobs)
-pulumi.export("secret_versions", secrets.versions)
-pulumi.export("health", gate.summary)
-pulumi.export("logs", machine.logs)
+outputs.publish(
+    {
+        "environment": settings.environment,
+        "supabase_url": project.url,
+        "supabase_api_url": project.api_url,
+        "supabase_ref": project.ref,
+        "anon_key": project.anon_key,
+        "database_url": project.database_url,
+        "app_url": app.url,
+        "agent_url": agent.url,
+        "migrations": contract.summary,
+        "cron_jobs": cron.jobs,
+        "secret_versions": secrets.versions,
+        "health": gate.summary,
+        "logs": machine.logs,
+    }
+)

@@ -56,18 +56,22 @@ def health(program: Program) -> dict[str, Any]:
     return dict(httpx.get(f"{program.outputs()['app_url']}/api/health", timeout=30).json())
 
 
-def exported(program: Program) -> dict[str, Any]:
-    """Read the state with its secrets in clear, to know what to look for."""
-    command = ["pulumi", "stack", "export", "--stack", program.stack.name, "--show-secrets"]
+def pulumi(program: Program, *arguments: str) -> str:
+    """Run a command of the engine for the program's stack and give its output."""
     done = subprocess.run(
-        command,
+        ["pulumi", *arguments, "--stack", program.stack.name],
         cwd=program.folder,
         env={**os.environ, **program.env},
         capture_output=True,
         text=True,
         check=True,
     )
-    return dict(json.loads(done.stdout))
+    return done.stdout
+
+
+def exported(program: Program) -> dict[str, Any]:
+    """Read the state with its secrets in clear, to know what to look for."""
+    return dict(json.loads(pulumi(program, "stack", "export", "--show-secrets")))
 
 
 def resource(state: dict[str, Any], name: str) -> dict[str, Any]:

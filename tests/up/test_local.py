@@ -15,7 +15,7 @@ from pulumi import automation as auto
 
 from engines import cron
 from tests.polling import until
-from tests.up.fix_local import exported, health, kill_all, processes_of, resource, secret_values
+from tests.up.fix_local import exported, health, kill_all, processes_of, pulumi, resource, secret_values
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -241,13 +241,14 @@ def test_the_demo_account_can_ask_the_agent(local: Program) -> None:
 def test_no_secret_is_written_in_plain(local: Program) -> None:
     """State, its backups and history, logs, event output and process arguments hold no secret value."""
     result = local.up()
+    shown = pulumi(local, "preview", "--diff", "--event-log", str(local.folder / ".local" / "events.log"))
     values = secret_values(exported(local))
     texts = {str(path): path.read_bytes() for path in _written(local)}
     arguments = " ".join(part for process in processes_of(local.folder) for part in process.cmdline())
 
     assert len(values) >= 6
     assert [path for path, text in texts.items() if any(value.encode() in text for value in values)] == []
-    assert not [value for value in values if value in result.stdout or value in arguments]
+    assert not [value for value in values if value in result.stdout + shown + arguments]
 
 
 def _written(program: Program) -> list[Path]:
@@ -271,6 +272,28 @@ def test_files_that_hold_secrets_are_closed_to_others(local: Program) -> None:
 
     assert [path for path in holders if path.is_file()]
     assert [path for path in holders if path.stat().st_mode & 0o077] == []
+
+
+def test_a_model_out_of_reach_fails_the_gate_by_the_name_of_the_check(local: Program) -> None:
+    """The update fails and says which check of which service; the key given for the model shows nowhere."""
+    canary = "sk-canary-51f0b7"
+    local.set("agent.ai_provider", "openai")
+    local.set("agent.ai_base_url", "http://127.0.0.1:1")
+    local.set("agent.ai_model", "some-model")
+    local.set("health.timeout", "1s")
+    key = auto.ConfigValue(canary, secret=True)
+    local.stack.set_config("groundwork:secrets.ai_api_key.value", key, path=True)
+    with pytest.raises(auto.CommandError) as caught:
+        local.up()
+    texts = {str(path): path.read_bytes() for path in _written(local)}
+    for path in ("agent.ai_provider", "agent.ai_base_url", "agent.ai_model", "health", "secrets.ai_api_key"):
+        local.stack.remove_config(f"groundwork:{path}", path=True)
+    local.up()
+
+    assert "agent.ai" in str(caught.value)
+    assert canary not in str(caught.value)
+    assert [path for path, text in texts.items() if canary.encode() in text] == []
+    assert health(local)["status"] == "healthy"
 
 
 def test_destroy_leaves_nothing_running_and_keeps_the_data(local: Program) -> None:
