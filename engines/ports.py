@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import random
 import shutil
 import socket
 import subprocess
@@ -10,12 +11,21 @@ from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 _LISTEN = "0A"
+_LASTING = range(20_000, 32_000)
+_TRIES = 50
 
 
 def free_port(preferred: int | None = None) -> int:
-    """Give a port that nobody uses now: `preferred` if it is free, else one of the kernel's choice."""
+    """Give a port that nobody uses now: `preferred` if it is free, else any.
+
+    The port is kept for a long time, over times when nobody listens on it. So it comes from below the range
+    out of which kernels serve outgoing connections (Linux from 32768, macOS from 49152), which would take it.
+    """
     if preferred and port_taken(preferred) is None:
         return preferred
+    for candidate in random.sample(_LASTING, _TRIES):
+        if port_taken(candidate) is None:
+            return candidate
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])

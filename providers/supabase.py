@@ -6,15 +6,25 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pulumi
-from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, Resource, UpdateResult
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    Resource,
+    UpdateResult,
+)
 
 import engines
-from providers._crud import EngineProvider, Props, plain, reporter, unknown
+from providers._crud import EngineProvider, Props, changed_keys, plain, reporter, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 HEALTHY_TIMEOUT_S = 900
+_GLANCE_S = 5.0
+_HEALTHY = "ACTIVE_HEALTHY"
 _SECRETS = ["database_url", "service_role_key", "secret_key"]
 # What a project is made with and keeps; the API has no way to change it.
 _FIXED = ("region", "organization_slug")
@@ -30,6 +40,11 @@ class SupabaseProjectProvider(EngineProvider):
         moved = [key for key in _FIXED if olds and not unknown(news[key]) and olds[key] != news[key]]
         failures = [CheckFailure("", _fixed_text(key, olds[key], news[key])) for key in moved]
         return CheckResult(news, failures)
+
+    def diff(self, id_: str, olds: Props, news: Props) -> DiffResult:
+        """Ask for an update when an input differs, the project is not healthy, or its database moved."""
+        changed = bool(changed_keys(olds, news, self.soft)) or _strayed(id_, olds, news)
+        return DiffResult(changes=changed, replaces=[])
 
     def create(self, props: Props) -> CreateResult:
         """Create the project, or take over the one of this name that an interrupted update left."""
@@ -76,6 +91,20 @@ def _fixed_text(key: str, old: object, new: object) -> str:
         f"groundwork:{setting} is {new!r}, but the project lives in {old!r} and cannot be moved; "
         f"set it back, or make a new stack and move the data"
     )
+
+
+def _strayed(ref: str, olds: Props, news: Props) -> bool:
+    """Tell whether the project is not healthy, or its database moved; an API that does not answer says no."""
+    if unknown(news["api_url"]) or unknown(news["access_token"]):
+        return False
+    # One try: a preview must not wait for an API that is not there.
+    open_client = engines.supabase.ManagementClient
+    try:
+        with open_client(news["api_url"], news["access_token"], timeout_s=_GLANCE_S, attempts=1) as client:
+            status, address = client.project(ref).status, client.session_pooler(ref)
+    except engines.supabase.SupabaseError:
+        return False
+    return status != _HEALTHY or (address.host, address.port) != (olds["host"], int(olds["port"]))
 
 
 def _client(props: Props) -> engines.supabase.ManagementClient:

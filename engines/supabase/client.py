@@ -20,7 +20,7 @@ from engines.supabase.errors import (
     RejectedError,
     UnavailableError,
 )
-from engines.supabase.session import Call, Session
+from engines.supabase.session import ATTEMPTS, Call, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +56,7 @@ class ManagementClient:
         *,
         transport: httpx.BaseTransport | None = None,
         timeout_s: float = 30,
+        attempts: int = ATTEMPTS,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         """Open a session; nothing is sent yet.
@@ -65,6 +66,7 @@ class ManagementClient:
             token: a personal access token.
             transport: what carries the requests; None: the network.
             timeout_s: seconds for each request.
+            attempts: how often a request that may be repeated is tried.
             pause: waits a number of seconds between repeats.
 
         Raises:
@@ -77,7 +79,7 @@ class ManagementClient:
             timeout=timeout_s,
         )
         self._pause = pause
-        self._session = Session(self._http, {token}, pause)
+        self._session = Session(self._http, {token}, pause, attempts)
 
     def __enter__(self) -> Self:
         """Give the client itself."""

@@ -45,10 +45,13 @@ class Call:
 class Session:
     """Sends calls, waits out limits and failures, and knows the secrets that no text may show."""
 
-    def __init__(self, http: httpx.Client, secrets: set[str], pause: Callable[[float], None]) -> None:
+    def __init__(
+        self, http: httpx.Client, secrets: set[str], pause: Callable[[float], None], attempts: int = ATTEMPTS
+    ) -> None:
         """Use `http` (with its base URL and token); `pause` waits a number of seconds."""
         self._http = http
         self._pause = pause
+        self._attempts = attempts
         self.secrets = secrets
 
     def send(self, call: Call) -> Any:
@@ -57,11 +60,11 @@ class Session:
         Raises:
             SupabaseError: one of its kinds, by what went wrong last.
         """
-        for attempt in range(ATTEMPTS):
+        for attempt in range(self._attempts):
             answer = self._try(call)
             if isinstance(answer, httpx.Response) and answer.is_success:
                 return self._read(call, answer)
-            is_last = attempt == ATTEMPTS - 1
+            is_last = attempt == self._attempts - 1
             if is_last or not call.repeatable or not _is_passing(answer):
                 break
             self._pause(_pause_s(answer, attempt))

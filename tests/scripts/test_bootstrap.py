@@ -43,7 +43,8 @@ class TestRelease:
 
         code, output = machine.bootstrap()
 
-        assert (code, server.requests) == (0, [f"/{ARCHIVE}"])
+        assert code == 0, output
+        assert server.requests == [f"/{ARCHIVE}"]
         assert f"Pulumi {VERSION} (release archive)" in output
         assert (machine.root / ".venv" / "engine").resolve() == machine.cache / f"pulumi-{VERSION}" / "bin"
         assert os.access(machine.cache / f"pulumi-{VERSION}" / "bin" / "pulumi-language-python", os.X_OK)
@@ -148,7 +149,8 @@ class TestBuild:
 
         code, output = machine.bootstrap()
 
-        assert (code, server.requests) == (0, [f"/{ARCHIVE}"])
+        assert code == 0, output
+        assert server.requests == [f"/{ARCHIVE}"]
         assert "the release archive cannot be had; building instead" in output
         assert "404" in output
         assert "(built from Go modules)" in output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import socket
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -178,6 +179,22 @@ def test_after_a_power_cut_up_brings_everything_back(local: Program) -> None:
     assert {"emulator", "agent", "app"} <= set(local.changed())
     assert health(local)["status"] == "healthy"
     assert _query(local, "select count(*) from private.kept") == rows
+
+
+def test_a_database_that_had_to_move_is_followed(local: Program) -> None:
+    """Somebody took the database's port while all was down: it comes back elsewhere, all else follows."""
+    before = resource(exported(local), "supabase-project")["outputs"]["port"]
+    kill_all(local.folder)
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", int(before)))
+        taken.listen()
+        local.up()
+        after = resource(exported(local), "supabase-project")["outputs"]["port"]
+        status = health(local)["status"]
+
+    assert after != before
+    assert status == "healthy"
 
 
 def test_a_removed_cron_job_is_noticed_and_made_again(local: Program) -> None:

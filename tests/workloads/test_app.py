@@ -172,7 +172,7 @@ class TestProtection:
             response = browse(app, alice).client.get("/")
         finally:
             product.owner("alter function gone(uuid) rename to user_organizations")
-        [error] = [line for line in app.lines() if line["level"] == "error"]
+        [error] = until(lambda: [line for line in app.lines() if line["level"] == "error"])
 
         assert response.status_code == 500
         assert error["request_id"] in response.text
