@@ -58,8 +58,6 @@ def detect(path: Path) -> str | None:
     """Tell which of the two layouts a folder has; None: neither."""
     if (path / JOURNAL).exists():
         return DRIZZLE
-    if (path / "migration_lock.toml").exists():  # Prisma's folders look the same
-        return None
     return DRIZZLE_1 if next(_folders(path), None) else None
 
 

@@ -22,6 +22,10 @@ LAYOUTS: Final = (NUMBERED, SUPABASE, DRIZZLE)
 CHECKS: Final = "checks"
 
 _TIMESTAMP_DIGITS: Final = 14
+_PRISMA: Final = "migration_lock.toml"
+_BY_PRISMA: Final = (
+    "Prisma made this folder, and keeps a history that is not supported; name a layout to use it"
+)
 # The Supabase CLI never runs these (they were made by its own first versions), so its history would disagree.
 _CLI_SKIPS: Final = re.compile(r"([0-9]{14})_init\.sql")
 _CLI_SKIPS_BEFORE: Final = "20211209000000"
@@ -67,6 +71,8 @@ def read_folder(path: Path, *, layout: str | None = None) -> Folder:
     """
     if layout is not None and layout not in LAYOUTS:
         raise FolderError(str(path), [f"layout `{layout}` is not known; there are {', '.join(LAYOUTS)}"])
+    if layout is None and (path / _PRISMA).exists():
+        raise FolderError(str(path), [f"{_PRISMA}: {_BY_PRISMA}"])
     made_by_drizzle = drizzle.detect(path)
     if layout == DRIZZLE or (layout is None and made_by_drizzle):
         kind = made_by_drizzle or DRIZZLE

@@ -49,9 +49,10 @@ select null, version, checksum, null, null, applied_at, duration_ms, actor from 
 """
 # Fills the columns that the table has: one statement for both of its forms.
 _INSERT: Final[LiteralString] = """
-insert into drizzle.__drizzle_migrations select (jsonb_populate_record(null::drizzle.__drizzle_migrations,
-  jsonb_build_object('id', nextval(pg_get_serial_sequence('drizzle.__drizzle_migrations', 'id')),
-    'hash', {}::text, 'created_at', {}::bigint, 'name', {}::text, 'applied_at', now()))).*"""
+insert into drizzle.__drizzle_migrations
+select r.* from jsonb_populate_record(null::drizzle.__drizzle_migrations, jsonb_build_object(
+    'id', nextval(pg_get_serial_sequence('drizzle.__drizzle_migrations', 'id')),
+    'hash', {}::text, 'created_at', {}::bigint, 'name', {}::text, 'applied_at', now())) r"""
 _DELETE: Final[LiteralString] = "delete from drizzle.__drizzle_migrations where id = any({}::int[])"
 
 
