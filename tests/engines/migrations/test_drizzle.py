@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.migrations import FolderError, read_folder
+from engines.migrations import FolderError, mark_disposable, read_folder
 from engines.migrations.drizzle import MARK, join_pieces
 from engines.migrations.history_drizzle import DrizzleTable
 from engines.migrations.new import create
@@ -295,3 +295,14 @@ def test_command_line(project: Project) -> None:
         ("0000_m", "applied"),
         ("0001_n", "applied"),
     ]
+
+
+def test_reset(project: Project) -> None:
+    """`reset` drops Drizzle's history with what the files made, and all run again."""
+    journal(project.path, ("0000_m", START))
+    write(project.path, "0000_m.sql", "create table t (id int);")
+    project.up()
+    mark_disposable(project.dsn)
+
+    assert project.command("reset").returncode == 0
+    assert project.value("select max(id) from drizzle.__drizzle_migrations") == 1
