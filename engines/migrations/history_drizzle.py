@@ -165,6 +165,10 @@ def match(rows: Sequence[_Row], files: Sequence[MigrationFile]) -> dict[str, lis
     return matched
 
 
+def _second(row: _Row) -> int:
+    return (row.when or 0) // 1000 * 1000
+
+
 def _is_twin(row: _Row, other: _Row) -> bool:
     return (row.when, row.digest, row.name) == (other.when, other.digest, other.name)
 
@@ -185,6 +189,10 @@ _WAYS: Final[tuple[tuple[Callable[[_Row], object], Callable[[DrizzleEntry], Iter
     (lambda row: (row.when, row.digest), lambda entry: [(entry.when, digest) for digest in entry.digests]),
     (lambda row: row.when, lambda entry: [entry.when]),
     # `drizzle-kit up` keeps the seconds of a time only.
-    (lambda row: (row.when or 0) // 1000 * 1000, lambda entry: [entry.when]),
+    (
+        lambda row: (_second(row), row.digest),
+        lambda entry: [(entry.when, digest) for digest in entry.digests],
+    ),
+    (_second, lambda entry: [entry.when]),
     (lambda row: row.digest, lambda entry: entry.digests),
 )

@@ -123,17 +123,19 @@ class Project:
         script = [shutil.which("node") or "node", str(HERE / "migrate.cjs"), str(self.path)]
         return self.run(script, DATABASE_URL=dsn or self.dsn, NODE_PATH=str(tools / "node_modules"))
 
-    def drizzle_kit(self, tools: Path, dsn: str | None = None) -> Ran:
-        """Run `drizzle-kit migrate`."""
+    def drizzle_kit(self, tools: Path, *arguments: str, dsn: str | None = None) -> Ran:
+        """Run a command of drizzle-kit, `migrate` if none is named."""
         config = {
             "dialect": "postgresql",
+            "schema": "./schema.js",
             "out": os.path.relpath(self.path, self.home),
             "dbCredentials": {"url": dsn or self.dsn},
         }
         text = f"module.exports = {json.dumps(config)};"
         (self.home / "drizzle.config.js").write_text(text, encoding="utf-8")
-        command = [str(tools / "node_modules/.bin/drizzle-kit"), "migrate", "--config=drizzle.config.js"]
-        return self.run(command)
+        (self.home / "schema.js").touch()
+        kit = str(tools / "node_modules/.bin/drizzle-kit")
+        return self.run([kit, *(arguments or ["migrate"]), "--config=drizzle.config.js"])
 
     def supabase(self, tools: Path, *arguments: str, dsn: str | None = None) -> Ran:
         """Run the Supabase CLI on a database."""

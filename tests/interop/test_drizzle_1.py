@@ -134,3 +134,27 @@ def test_two_folders_of_one_second(project: Project, tools_1: Path) -> None:
     assert project.drizzle(tools_1, project.other).status == 0
 
     assert history(project) == history(project, project.other)
+
+
+def test_folder_that_drizzle_kit_made_and_moved_up(
+    drizzle_project: Project, tools: Path, tools_1: Path
+) -> None:
+    """From `generate` of 0.x over `drizzle-kit up` to `generate` of 1.0: each file once, by either runner."""
+    project = drizzle_project
+    for name in ("zebra", "ant"):
+        assert project.drizzle_kit(tools, "generate", "--custom", f"--name={name}").status == 0
+    project.write("0000_zebra.sql", "CREATE TABLE zebra (id int);")
+    project.write("0001_ant.sql", "CREATE TABLE ant (id int);")
+    assert project.up().applied == ("0000_zebra.sql", "0001_ant.sql")
+    assert project.drizzle_kit(tools).status == 0
+
+    assert project.drizzle_kit(tools_1, "up").status == 0
+    assert not (project.path / "meta").exists()
+    assert (project.plan().pending, project.plan().refusals) == ((), ())
+    assert project.drizzle_kit(tools_1, "generate", "--custom", "--name=new").status == 0
+
+    assert [file.partition("_")[2] for file in project.up().applied] == ["new/migration.sql"]
+    rows = history(project)
+    assert project.drizzle(tools_1).status == 0
+    assert history(project) == rows
+    assert [row[3].partition("_")[2] for row in rows] == ["zebra", "ant", "new"]

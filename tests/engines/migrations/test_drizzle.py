@@ -306,3 +306,15 @@ def test_reset(project: Project) -> None:
 
     assert project.command("reset").returncode == 0
     assert project.value("select max(id) from drizzle.__drizzle_migrations") == 1
+
+
+def test_renamed_migration_stays_applied(project: Project) -> None:
+    """A migration that got another tag and time, with the same content, is not run again."""
+    journal(project.path, ("0000_m", START))
+    write(project.path, "0000_m.sql", "create table t (id int);")
+    project.up()
+    (project.path / "0000_m.sql").rename(project.path / "0000_n.sql")
+    journal(project.path, ("0000_n", START + 5000))
+
+    assert project.up().applied == ()
+    assert project.value("select created_at from drizzle.__drizzle_migrations") == START
