@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import pulumi
 
@@ -16,6 +16,9 @@ from providers.migrations import Migrations
 if TYPE_CHECKING:
     from components.secret import Bundle
     from components.supabase import Project
+
+# Numbered, timestamps and Drizzle 0.x; Drizzle 1.0; the journal, which has the order.
+_READ: Final = ("*.sql", "*/migration.sql", "meta/_journal.json")
 
 
 class SchemaSpec(Protocol):
@@ -46,6 +49,12 @@ class SchemaSpec(Protocol):
         """Apply a file that sorts before the newest applied one."""
 
 
+def digests(folder: Path) -> dict[str, str]:
+    """Hash every file that a layout may read, by its path in the folder: a change of one is shown by name."""
+    paths = [path for pattern in _READ for path in sorted(folder.glob(pattern))]
+    return {path.relative_to(folder).as_posix(): content.digest([path]) for path in paths}
+
+
 class Schema(Component):
     """The migrations that run before the new code: all up to the first one marked `phase=contract`.
 
@@ -61,9 +70,8 @@ class Schema(Component):
         """Declare the migrations."""
         super().__init__(name, opts)
         child = self.named("migrations")
-        files = {path.name: content.digest([path]) for path in sorted(Path(spec.dir).glob("*.sql"))}
         props = _migrations(spec, project, phase="expand")
-        props |= {"files": files, "log_urn": self.log_urn("Migrations", child)}
+        props |= {"files": digests(Path(spec.dir)), "log_urn": self.log_urn("Migrations", child)}
         self.version = Migrations(child, props, self.under(project.inside())).latest
         self.finish(version=self.version)
 

@@ -15,6 +15,7 @@ pytest_plugins = [
     "tests.fix_product",
     "tests.fix_program",
     "tests.up.fix_local",
+    "tests.interop.fix_tools",
 ]
 
 

@@ -90,21 +90,24 @@ def repair(
     options = options or Options()
     files = {file.version: file for file in folder.files}
     with connect(dsn) as session, hold(session, options.wait_s, lambda _text: None):
-        ledger.ensure(session)
-        history = ledger.read(session, ledger.tables(session))
+        found = ledger.tables(session)
+        history = ledger.read(session, found, folder)
+        ledger.ensure(session, folder, found, history)
         known = history.records.keys() | history.progress.keys()
         wrong = [f"there is no file with the version {v} in {folder.path}" for v in applied if v not in files]
         wrong += [f"version {v} is not in the history of {describe(dsn)}" for v in reverted if v not in known]
         wrong += [f"version {v} cannot be both applied and reverted" for v in reverted if v in applied]
         if wrong:
             raise RefusedError(wrong)
-        records = [_record(files[version], options) for version in applied]
-        _all_or_nothing(session, [*records, *(ledger.delete_text(version) for version in reverted)])
+        rows = {version: record.rows for version, record in history.records.items()}
+        records = [_record(files[version], options, rows.get(version, ())) for version in applied]
+        forgotten = [ledger.delete_text(folder, version, rows.get(version, ())) for version in reverted]
+        _all_or_nothing(session, [*records, *forgotten])
 
 
-def _record(file: MigrationFile, options: Options) -> str:
+def _record(file: MigrationFile, options: Options, rows: Sequence[int]) -> str:
     """Give the SQL that makes a version applied, however far it had come."""
-    return f"{ledger.insert_text(file, options, replace=True)};{ledger.end_progress_text(file.version)}"
+    return f"{ledger.insert_text(file, options, replaces=rows)};{ledger.end_progress_text(file.version)}"
 
 
 def _all_or_nothing(session: Session, statements: Sequence[str]) -> None:

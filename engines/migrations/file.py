@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from engines.migrations.drizzle import DrizzleEntry
 
 Phase = Literal["expand", "contract"]
 
@@ -40,12 +43,13 @@ class MigrationFile:
     """One file as read from disk.
 
     Attributes:
-        version: the digits before the first underscore.
+        version: the digits before the first underscore; in a Drizzle folder, the whole tag.
         name: what stands between that underscore and `.sql`.
         file: the base name.
         sql: the text without a byte order mark.
         checksum: SHA-256 (hex) of the text with LF line ends: a checkout on another system is no edit.
         directives: from the head of the file.
+        entry: what Drizzle's history keeps about it; None: not of a Drizzle folder.
     """
 
     version: str
@@ -54,6 +58,7 @@ class MigrationFile:
     sql: str = field(repr=False)
     checksum: str
     directives: Directives = Directives()
+    entry: DrizzleEntry | None = field(default=None, repr=False)
 
     @property
     def phase(self) -> Phase:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from engines.migrations import drizzle
+from engines.migrations.drizzle import DRIZZLE, DRIZZLE_1
 from engines.migrations.errors import FolderError
 from engines.migrations.file import NAME, MigrationFile, checksum, decode, read_directives
 
@@ -16,10 +18,14 @@ if TYPE_CHECKING:
 
 NUMBERED: Final = "numbered"
 SUPABASE: Final = "supabase"
-LAYOUTS: Final = (NUMBERED, SUPABASE)
+LAYOUTS: Final = (NUMBERED, SUPABASE, DRIZZLE)
 CHECKS: Final = "checks"
 
 _TIMESTAMP_DIGITS: Final = 14
+_PRISMA: Final = "migration_lock.toml"
+_BY_PRISMA: Final = (
+    "Prisma made this folder, and keeps a history that is not supported; name a layout to use it"
+)
 # The Supabase CLI never runs these (they were made by its own first versions), so its history would disagree.
 _CLI_SKIPS: Final = re.compile(r"([0-9]{14})_init\.sql")
 _CLI_SKIPS_BEFORE: Final = "20211209000000"
@@ -31,8 +37,9 @@ class Folder:
 
     Attributes:
         path: the folder.
-        layout: `numbered` (001_name.sql) or `supabase` (20260325000000_name.sql).
-        files: in order of version.
+        layout: `numbered` (001_name.sql), `supabase` (20260325000000_name.sql), `drizzle` (with a journal) or
+            `drizzle-1` (20260325000000_name/migration.sql).
+        files: in order of version, or of Drizzle's journal.
         ignored: names of what is no migration (other files, sub-folders, hidden files).
     """
 
@@ -46,19 +53,30 @@ class Folder:
         """Give the folder of the assertions that `verify` runs."""
         return self.path / CHECKS
 
+    @property
+    def is_drizzle(self) -> bool:
+        """Say whether Drizzle made it: its history is Drizzle's."""
+        return self.layout in {DRIZZLE, DRIZZLE_1}
+
 
 def read_folder(path: Path, *, layout: str | None = None) -> Folder:
     """Read every migration of a folder.
 
     Args:
         path: the folder; sub-folders are not read.
-        layout: `numbered` or `supabase`; None: told by the names.
+        layout: `numbered`, `supabase` or `drizzle`; None: told by the names.
 
     Raises:
         FolderError: lists all problems of all files, each by file name.
     """
     if layout is not None and layout not in LAYOUTS:
         raise FolderError(str(path), [f"layout `{layout}` is not known; there are {', '.join(LAYOUTS)}"])
+    if layout is None and (path / _PRISMA).exists():
+        raise FolderError(str(path), [f"{_PRISMA}: {_BY_PRISMA}"])
+    made_by_drizzle = drizzle.detect(path)
+    if layout == DRIZZLE or (layout is None and made_by_drizzle):
+        kind = made_by_drizzle or DRIZZLE
+        return Folder(path, kind, *drizzle.read(path, kind))
     names, ignored = _names(path)
     matched = [(found[1], name) for name in names if (found := NAME.fullmatch(name))]
     read = [_read(path / name) for _, name in matched]

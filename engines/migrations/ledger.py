@@ -1,8 +1,8 @@
 """What was done, as the database knows it.
 
-The invariant: a row in `supabase_migrations.schema_migrations` means that the file is applied, no row means
-that it is not. The table and its rows are those of the Supabase CLI, so that it agrees with us. What it has
-no column for is beside it in the schema `groundwork`.
+The invariant: a row in the history table means that the file is applied, no row means that it is not. The
+table and its rows are those of the Supabase CLI or of Drizzle, so that it agrees with us. What it has no
+column for is beside it in the schema `groundwork`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 from psycopg import sql
 
 from engines.migrations.errors import FailedError
-from engines.migrations.plan import History, Options, Progress, Record
+from engines.migrations.history_drizzle import DrizzleTable
+from engines.migrations.history_table import HistoryTable, SupabaseTable, fill
+from engines.migrations.plan import History, Options, Progress
 from engines.migrations.statements import prefix_hashes, read_script
 from engines.migrations.wire import send, undo
 
@@ -20,15 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engines.migrations.file import MigrationFile
+    from engines.migrations.folder import Folder
     from engines.migrations.wire import Session
 
-# The statements of the Supabase CLI, in its order: a database it prepared looks the same.
-_HISTORY_DDL: Final[LiteralString] = """
-create schema if not exists supabase_migrations;
-create table if not exists supabase_migrations.schema_migrations (version text not null primary key);
-alter table supabase_migrations.schema_migrations add column if not exists statements text[];
-alter table supabase_migrations.schema_migrations add column if not exists name text;
-"""
 _SIDE_DDL: Final[LiteralString] = """
 create schema if not exists groundwork;
 create table if not exists groundwork.migrations (
@@ -62,21 +58,10 @@ from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 where (n.nspname, c.relname) in (('supabase_migrations', 'schema_migrations'), ('groundwork', 'migrations'),
-                                 ('groundwork', 'migration_progress'))
+                                 ('groundwork', 'migration_progress'), ('drizzle', '__drizzle_migrations'))
 group by 1
 """
-_JOINED: Final[LiteralString] = """
-select h.version, {}, case when m.checksum is null then {} end,
-       m.checksum, m.applied_at, m.duration_ms, m.actor
-from supabase_migrations.schema_migrations h left join groundwork.migrations m using (version)
-"""
 _PROGRESS_QUERY: Final = sql.SQL("select version, done, prefix, running from groundwork.migration_progress")
-_INSERT: Final[LiteralString] = (
-    "insert into supabase_migrations.schema_migrations (version, name, statements) values ({}, {}, {})"
-)
-_OVERWRITE: Final[LiteralString] = (
-    " on conflict (version) do update set name = excluded.name, statements = excluded.statements"
-)
 _INSERT_SIDE: Final[LiteralString] = """
 insert into groundwork.migrations
   (version, file, checksum, phase, retries, actor, stack, tool_version, applied_at, duration_ms)
@@ -101,12 +86,12 @@ update groundwork.migration_progress set done = {}, prefix = {}, running = null,
   updated_at = pg_catalog.clock_timestamp() where version = {}"""
 _FAILED: Final[LiteralString] = "update groundwork.migration_progress set error = {}"
 _DELETE: Final[LiteralString] = """
-delete from supabase_migrations.schema_migrations where version = {};
 delete from groundwork.migrations where version = {};
 delete from groundwork.migration_progress where version = {}"""
-_HISTORY: Final = "supabase_migrations.schema_migrations"
 _SIDE: Final = "groundwork.migrations"
 _PROGRESS: Final = "groundwork.migration_progress"
+_SUPABASE: Final[HistoryTable] = SupabaseTable()
+_DRIZZLE: Final[HistoryTable] = DrizzleTable()
 
 Columns = dict[str, set[str]]
 
@@ -116,18 +101,31 @@ def tables(session: Session) -> Columns:
     return {str(name): set(columns) for name, columns in _fetch(session, _TABLES)}
 
 
-def is_ready(found: Columns) -> bool:
+def table_of(folder: Folder) -> HistoryTable:
+    """Give the table in which the folder's own tool keeps what is applied."""
+    return _DRIZZLE if folder.is_drizzle else _SUPABASE
+
+
+def _table_for(file: MigrationFile) -> HistoryTable:
+    return _DRIZZLE if file.entry else _SUPABASE
+
+
+def is_ready(found: Columns, folder: Folder) -> bool:
     """Say whether nothing is left for `ensure` to make."""
-    return found.keys() >= {_HISTORY, _SIDE, _PROGRESS} and found[_HISTORY] >= {"statements", "name"}
+    table = table_of(folder)
+    columns = found.get(table.name, set())
+    return found.keys() >= {_SIDE, _PROGRESS} and bool(columns) and table.is_ready(columns, folder)
 
 
-def ensure(session: Session) -> None:
-    """Make the tables that are missing.
+def ensure(session: Session, folder: Folder, found: Columns, history: History) -> None:
+    """Make the tables that are missing, and bring an older history to the form that the folder's tool has.
 
     Raises:
         FailedError: the login may not, or somebody holds a lock on them.
     """
-    message = f"begin;set local lock_timeout = '4s';{_HISTORY_DDL}{_SIDE_DDL}commit"
+    table = table_of(folder)
+    made = table.prepare(found.get(table.name, set()), folder, history.records)
+    message = f"begin;set local lock_timeout = '4s';{made}{_SIDE_DDL}commit"
     error = send(session, message)
     if error:
         undo(session)
@@ -135,55 +133,40 @@ def ensure(session: Session) -> None:
         raise FailedError(text, file="", statement=None, position=None, sqlstate=error.sqlstate)
 
 
-def read(session: Session, found: Columns) -> History:
+def read(session: Session, found: Columns, folder: Folder) -> History:
     """Read everything that is known in one round trip; missing tables mean that nothing was done.
 
     Args:
         session: autocommit.
         found: what `tables` gave.
+        folder: whose history it is.
     """
-    queries: list[sql.Composable] = [_records_query(found)] if _HISTORY in found else []
+    table = table_of(folder)
+    columns = found.get(table.name, set())
+    queries = [table.query(columns, has_side=_SIDE in found)] if columns else []
     queries += [_PROGRESS_QUERY] if _PROGRESS in found else []
     if not queries:
         return History()
     cursor = session.execute(sql.SQL(";").join(queries))
-    records = {str(row[0]): _record(row) for row in cursor.fetchall()} if _HISTORY in found else {}
-    if _HISTORY in found and _PROGRESS in found:
+    records = table.records(cursor.fetchall(), folder) if columns else {}
+    if columns and _PROGRESS in found:
         cursor.nextset()
     rows = cursor.fetchall() if _PROGRESS in found else []
     progress = {str(row[0]): Progress(*row) for row in rows}  # type: ignore[arg-type]  # rows are untyped
     return History(records, progress)
 
 
-def _records_query(found: Columns) -> sql.Composed:
-    """Name only columns that exist: older CLIs made fewer, hosted projects have more."""
-    name = sql.SQL("h.name" if "name" in found[_HISTORY] else "null")
-    stored = sql.SQL("h.statements" if "statements" in found[_HISTORY] else "null")
-    if _SIDE not in found:
-        query = (
-            "select h.version, {}, {}, null, null, null, null from supabase_migrations.schema_migrations h"
-        )
-        return sql.SQL(query).format(name, stored)
-    return sql.SQL(_JOINED).format(name, stored)
-
-
-def _record(row: Sequence[Any]) -> Record:
-    version, name, statements, checksum, applied_at, duration, actor = row
-    pieces = None if statements is None else tuple(statements)
-    return Record(version, name or "", checksum, pieces, applied_at, duration, actor)
-
-
 def _fetch(session: Session, query: LiteralString) -> list[Any]:
     return list(session.execute(query).fetchall())
 
 
-def _fill(template: LiteralString, *cells: object) -> str:
-    """Write values into an SQL text, as literals that are right under every setting."""
-    return sql.SQL(template).format(*(sql.Literal(cell) for cell in cells)).as_string(None)
-
-
 def insert_text(
-    file: MigrationFile, options: Options, *, retries: int = 0, replace: bool = False, resumable: bool = False
+    file: MigrationFile,
+    options: Options,
+    *,
+    retries: int = 0,
+    replaces: Sequence[int] | None = None,
+    resumable: bool = False,
 ) -> str:
     """Give the SQL that records a file as applied, for the end of the file's own transaction.
 
@@ -191,13 +174,11 @@ def insert_text(
         file: what is applied.
         options: who runs it.
         retries: how often locks were not granted before.
-        replace: overwrite rows of the version, as `repair` does.
+        replaces: these rows of the version are overwritten, as `repair` does; None: it has none.
         resumable: the file ran in units, so its duration counts from the first of them.
     """
-    conflict: LiteralString = _OVERWRITE if replace else ""
-    pieces = read_script(file.sql).pieces
-    history = _fill(_INSERT + conflict, file.version, file.name, pieces)
-    took = _fill(_SINCE_STARTED, file.version) if resumable else _SINCE_BEGIN
+    history = _table_for(file).insert_text(file, replaces)
+    took = fill(_SINCE_STARTED, file.version) if resumable else _SINCE_BEGIN
     return f"{history};{_side_text(file, options, retries, took)}"
 
 
@@ -213,29 +194,29 @@ def _side_text(file: MigrationFile, options: Options, retries: int, times: str) 
     """
     what = (file.version, file.file, file.checksum, file.phase, retries)
     who = (options.actor, options.stack, options.tool_version)
-    return _fill(_INSERT_SIDE, *what, *who) + times + _OVERWRITE_SIDE
+    return fill(_INSERT_SIDE, *what, *who) + times + _OVERWRITE_SIDE
 
 
-def delete_text(version: str) -> str:
+def delete_text(folder: Folder, version: str, rows: Sequence[int] = ()) -> str:
     """Give the SQL that forgets a version."""
-    return _fill(_DELETE, version, version, version)
+    return f"{table_of(folder).delete_text(version, rows)};{fill(_DELETE, version, version)}"
 
 
 def begin_progress_text(file: MigrationFile) -> str:
     """Give the SQL that starts the record of a file which runs in units."""
     total = len(read_script(file.sql).statements)
-    return _fill(_INSERT_PROGRESS, file.version, file.file, total, prefix_hashes(file.sql)[0])
+    return fill(_INSERT_PROGRESS, file.version, file.file, total, prefix_hashes(file.sql)[0])
 
 
 def progress_text(file: MigrationFile, done: int) -> str:
     """Give the SQL that moves the record of a file to `done` statements."""
     prefix = prefix_hashes(file.sql)[done]
-    return _fill(_ADVANCE, done, prefix, file.version)
+    return fill(_ADVANCE, done, prefix, file.version)
 
 
 def running_text(file: MigrationFile, index: int) -> str:
     """Give the SQL that says: this statement begins outside of a transaction."""
-    return _fill(
+    return fill(
         "update groundwork.migration_progress set running = {} where version = {}", index, file.version
     )
 
@@ -249,9 +230,9 @@ def error_text(file: MigrationFile, text: str, *, leaves_traces: bool) -> str:
         leaves_traces: the statement must be looked at before it is run again, although it failed.
     """
     ended: LiteralString = "" if leaves_traces else ", running = null"
-    return _fill(_FAILED + ended + " where version = {}", text, file.version)
+    return fill(_FAILED + ended + " where version = {}", text, file.version)
 
 
 def end_progress_text(version: str) -> str:
     """Give the SQL that ends the record of a file which ran in units."""
-    return _fill("delete from groundwork.migration_progress where version = {}", version)
+    return fill("delete from groundwork.migration_progress where version = {}", version)

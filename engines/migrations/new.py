@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _STAMP: Final = "%Y%m%d%H%M%S"
 _DIGITS: Final = 3
+_BY_DRIZZLE: Final = "its journal and snapshots are Drizzle's own; run `drizzle-kit generate --custom`"
 
 
 def create(path: Path, name: str, *, layout: str | None = None, now: datetime | None = None) -> Path:
@@ -38,6 +39,8 @@ def create(path: Path, name: str, *, layout: str | None = None, now: datetime | 
     try:
         path.mkdir(parents=True, exist_ok=True)
         folder = read_folder(path, layout=layout)
+        if folder.is_drizzle:
+            raise FolderError(str(path), [_BY_DRIZZLE])
         file = path / f"{next_version(folder, now or datetime.now(UTC))}_{words}.sql"
         file.open("x", encoding="utf-8").close()
     except OSError as error:

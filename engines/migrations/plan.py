@@ -10,13 +10,15 @@ from engines.migrations import shape
 from engines.migrations.statements import prefix_hashes, read_script
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from engines.migrations.file import MigrationFile, Phase
     from engines.migrations.folder import Folder
 
 HISTORY_TABLE = "supabase_migrations.schema_migrations"
+DRIZZLE_TABLE = "drizzle.__drizzle_migrations"
+Rank = tuple[int, str]
 Status = Literal["applied", "pending", "edited", "missing", "partial"]
 
 
@@ -59,6 +61,8 @@ class Record:
         applied_at: None where another tool wrote the row.
         duration_ms: inside of the transaction.
         actor: who ran it.
+        rows: keys of its rows, where the version is not the key.
+        digest: SHA-256 (hex) of the file's bytes, where the history has it.
     """
 
     version: str
@@ -68,6 +72,8 @@ class Record:
     applied_at: datetime | None = None
     duration_ms: float | None = None
     actor: str | None = None
+    rows: tuple[int, ...] = ()
+    digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -151,36 +157,46 @@ class Plan:
     def latest(self) -> str | None:
         """Give the last applied version."""
         done = [e.version for e in self.entries if e.record is not None]
-        return max(done, default=None)
+        return done[-1] if done else None
 
 
 def make_plan(folder: Folder, history: History, options: Options | None = None) -> Plan:
     """Compare folder and history and decide what runs."""
     options = options or Options()
-    entries = _entries(folder, history)
+    rank = _ranks(folder)
+    entries = sorted(_entries(folder, history), key=lambda entry: rank(entry.version))
     chosen = [e for e in entries if e.status in {"pending", "partial"} and e.file]
-    pending = _select([e.file for e in chosen if e.file], options)
+    pending = _select([e.file for e in chosen if e.file], options, rank)
     refusals = [
         *_option_refusals(folder, options),
         *_history_refusals(entries),
-        *_order_refusals(pending, history, options),
+        *_order_refusals(pending, history, options, rank),
         *(f"{file.file}, {text}" for file in pending for text in _file_problems(file, history)),
     ]
     adopted = [
         e.file for e in entries if e.file and e.status == "applied" and e.record and not e.record.checksum
     ]
-    return Plan(tuple(entries), tuple(pending), tuple(refusals), tuple(adopted))
+    table = DRIZZLE_TABLE if folder.is_drizzle else HISTORY_TABLE
+    return Plan(tuple(entries), tuple(pending), tuple(refusals), tuple(adopted), table)
+
+
+def _ranks(folder: Folder) -> Callable[[str], Rank]:
+    """Give the order of versions: that of the history (text), or of Drizzle's journal, unknown ones first."""
+    if not folder.is_drizzle:
+        return lambda version: (0, version)
+    places = {file.version: place for place, file in enumerate(folder.files)}
+    return lambda version: (places.get(version, -1), version)
 
 
 def _entries(folder: Folder, history: History) -> list[Entry]:
-    """Give every version its status, in the order of the history (text)."""
+    """Give every version its status."""
     entries = [_entry(file, history) for file in folder.files]
     local = {file.version for file in folder.files}
     gone = [record for version, record in history.records.items() if version not in local]
     entries += [Entry(record.version, record.name, "missing", None, record) for record in gone]
     lost = [p for p in history.progress.values() if p.version not in local | history.records.keys()]
     entries += [Entry(progress.version, "", "partial", None) for progress in lost]
-    return sorted(entries, key=lambda entry: entry.version)
+    return entries
 
 
 def _entry(file: MigrationFile, history: History) -> Entry:
@@ -194,6 +210,8 @@ def _entry(file: MigrationFile, history: History) -> Entry:
 
 def _is_same(file: MigrationFile, record: Record) -> bool:
     """Say whether a file is what was applied; a row without a checksum is compared by its statements."""
+    if record.digest is not None and file.entry:
+        return record.digest in file.entry.digests or record.checksum == file.checksum
     if record.checksum is not None:
         return record.checksum == file.checksum
     if record.statements is None:
@@ -206,9 +224,11 @@ def _blanks_apart(pieces: Sequence[str]) -> str:
     return re.sub(r"[\s;]+", " ", "\n".join(pieces)).strip()
 
 
-def _select(files: Sequence[MigrationFile], options: Options) -> list[MigrationFile]:
+def _select(
+    files: Sequence[MigrationFile], options: Options, rank: Callable[[str], Rank]
+) -> list[MigrationFile]:
     """Keep the files that the options ask for."""
-    chosen = [file for file in files if options.to is None or file.version <= options.to]
+    chosen = [file for file in files if options.to is None or rank(file.version) <= rank(options.to)]
     if options.phase == "expand":
         contract = next((i for i, file in enumerate(chosen) if file.phase == "contract"), len(chosen))
         return chosen[:contract]
@@ -227,9 +247,9 @@ def _history_refusals(entries: Sequence[Entry]) -> list[str]:
     found = []
     for entry in entries:
         if entry.file is None:
-            known = f"{entry.version}_{entry.name}.sql"
+            known = f" ({entry.version}_{entry.name}.sql)" if entry.name else ""
             found.append(
-                f"version {entry.version} ({known}) is in the database's history, but the folder has no file "
+                f"version {entry.version}{known} is in the database's history, but the folder has no file "
                 "for it; get the file back from version control, or, if its effects are gone from the "
                 f"database, run `scripts/db repair --reverted {entry.version}`"
             )
@@ -242,12 +262,15 @@ def _history_refusals(entries: Sequence[Entry]) -> list[str]:
     return found
 
 
-def _order_refusals(pending: Sequence[MigrationFile], history: History, options: Options) -> list[str]:
+def _order_refusals(
+    pending: Sequence[MigrationFile], history: History, options: Options, rank: Callable[[str], Rank]
+) -> list[str]:
     """Refuse files that sort before the last applied version."""
-    last = max(history.records, default="")
+    last = max(history.records, default="", key=rank)
     if options.allow_out_of_order:
         return []
-    late = [file for file in pending if file.version < last and file.version not in history.progress]
+    end = rank(last)
+    late = [file for file in pending if rank(file.version) < end and file.version not in history.progress]
     return [
         f"{file.file} sorts before {last}, which is already applied; give it a later version, "
         f"or allow it once with --allow-out-of-order"

@@ -91,7 +91,7 @@ def inspect(dsn: str, folder: Folder, *, options: Options | None = None) -> Plan
     """
     with connect(dsn) as session:
         send(session, _CAREFUL)
-        return make_plan(folder, ledger.read(session, ledger.tables(session)), options)
+        return make_plan(folder, ledger.read(session, ledger.tables(session), folder), options)
 
 
 def apply(dsn: str, folder: Folder, *, options: Options, report: Callable[[str], None]) -> Outcome:
@@ -110,8 +110,8 @@ def apply(dsn: str, folder: Folder, *, options: Options, report: Callable[[str],
     """
     with connect(dsn) as session:
         found = ledger.tables(session)
-        plan = make_plan(folder, ledger.read(session, found), options)
-        if plan.refusals or (ledger.is_ready(found) and not plan.pending and not plan.adopted):
+        plan = make_plan(folder, ledger.read(session, found, folder), options)
+        if plan.refusals or (ledger.is_ready(found, folder) and not plan.pending and not plan.adopted):
             return _done(_allowed(plan), [])
         with hold(session, options.wait_s, report):
             return _apply_locked(session, folder, options, Patience(dsn, options.retry_s, report))
@@ -124,17 +124,19 @@ def _allowed(plan: Plan) -> Plan:
 
 
 def _done(plan: Plan, ran: list[MigrationFile]) -> Outcome:
-    versions = [entry.version for entry in plan.entries if entry.record] + [file.version for file in ran]
-    return Outcome(tuple(file.file for file in ran), len(versions), max(versions, default=None))
+    new = {file.version for file in ran}
+    versions = [entry.version for entry in plan.entries if entry.record or entry.version in new]
+    latest = versions[-1] if versions else None
+    return Outcome(tuple(file.file for file in ran), len(versions), latest, plan.history_table)
 
 
 def _apply_locked(session: Session, folder: Folder, options: Options, patience: Patience) -> Outcome:
     """Read the history again, now that nobody else writes it, and run what is pending."""
     found = ledger.tables(session)
-    if not ledger.is_ready(found):
-        ledger.ensure(session)
-        found = ledger.tables(session)
-    history = ledger.read(session, found)
+    history = ledger.read(session, found, folder)
+    if not ledger.is_ready(found, folder):
+        ledger.ensure(session, folder, found, history)
+        history = ledger.read(session, ledger.tables(session), folder)
     plan = _allowed(make_plan(folder, history, options))
     _adopt(session, plan, options)
     ran: list[MigrationFile] = []
