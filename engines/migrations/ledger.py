@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 from psycopg import sql
 
+from engines.migrations import control
+from engines.migrations.backfill import Unfinished
 from engines.migrations.errors import FailedError
 from engines.migrations.plan import History, Options, Progress, Record
 from engines.migrations.statements import prefix_hashes, read_script
@@ -62,7 +64,7 @@ from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 where (n.nspname, c.relname) in (('supabase_migrations', 'schema_migrations'), ('groundwork', 'migrations'),
-                                 ('groundwork', 'migration_progress'))
+                                 ('groundwork', 'migration_progress'), ('groundwork', 'backfills'))
 group by 1
 """
 _JOINED: Final[LiteralString] = """
@@ -103,7 +105,8 @@ _FAILED: Final[LiteralString] = "update groundwork.migration_progress set error 
 _DELETE: Final[LiteralString] = """
 delete from supabase_migrations.schema_migrations where version = {};
 delete from groundwork.migrations where version = {};
-delete from groundwork.migration_progress where version = {}"""
+delete from groundwork.migration_progress where version = {};
+delete from groundwork.backfills where version = {}"""
 _HISTORY: Final = "supabase_migrations.schema_migrations"
 _SIDE: Final = "groundwork.migrations"
 _PROGRESS: Final = "groundwork.migration_progress"
@@ -118,7 +121,10 @@ def tables(session: Session) -> Columns:
 
 def is_ready(found: Columns) -> bool:
     """Say whether nothing is left for `ensure` to make."""
-    return found.keys() >= {_HISTORY, _SIDE, _PROGRESS} and found[_HISTORY] >= {"statements", "name"}
+    return found.keys() >= {_HISTORY, _SIDE, _PROGRESS, control.TABLE} and found[_HISTORY] >= {
+        "statements",
+        "name",
+    }
 
 
 def ensure(session: Session) -> None:
@@ -127,7 +133,7 @@ def ensure(session: Session) -> None:
     Raises:
         FailedError: the login may not, or somebody holds a lock on them.
     """
-    message = f"begin;set local lock_timeout = '4s';{_HISTORY_DDL}{_SIDE_DDL}commit"
+    message = f"begin;set local lock_timeout = '4s';{_HISTORY_DDL}{_SIDE_DDL}{control.DDL}commit"
     error = send(session, message)
     if error:
         undo(session)
@@ -144,6 +150,7 @@ def read(session: Session, found: Columns) -> History:
     """
     queries: list[sql.Composable] = [_records_query(found)] if _HISTORY in found else []
     queries += [_PROGRESS_QUERY] if _PROGRESS in found else []
+    queries += [sql.SQL(control.UNFINISHED)] if control.TABLE in found else []
     if not queries:
         return History()
     cursor = session.execute(sql.SQL(";").join(queries))
@@ -152,7 +159,11 @@ def read(session: Session, found: Columns) -> History:
         cursor.nextset()
     rows = cursor.fetchall() if _PROGRESS in found else []
     progress = {str(row[0]): Progress(*row) for row in rows}  # type: ignore[arg-type]  # rows are untyped
-    return History(records, progress)
+    if control.TABLE in found and len(queries) > 1:
+        cursor.nextset()
+    begun = cursor.fetchall() if control.TABLE in found else []
+    backfills = {str(row[0]): Unfinished(*row) for row in begun}  # type: ignore[arg-type]  # rows are untyped
+    return History(records, progress, backfills)
 
 
 def _records_query(found: Columns) -> sql.Composed:
@@ -218,7 +229,7 @@ def _side_text(file: MigrationFile, options: Options, retries: int, times: str) 
 
 def delete_text(version: str) -> str:
     """Give the SQL that forgets a version."""
-    return _fill(_DELETE, version, version, version)
+    return _fill(_DELETE, version, version, version, version)
 
 
 def begin_progress_text(file: MigrationFile) -> str:
