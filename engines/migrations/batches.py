@@ -6,9 +6,12 @@ that was committed. Ctrl+C cancels the running batch. People pause and stop it i
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+import psycopg
 
 from engines.migrations import control as row
 from engines.migrations.errors import FailedError
@@ -210,6 +213,10 @@ def _walk(run: _Run, control: Control) -> None:
             control, pace = _batch(run, control, pace)
             time.sleep(pace.pause_s)
     except KeyboardInterrupt:
+        undo(run.session)
+        # The batch that was running may have been committed just before.
+        with contextlib.suppress(psycopg.Error):
+            control = row.read_control(run.session, run.file.version) or control
         run.patience.report(f"{run.file.file}: interrupted; {_how_far(control)}")
         raise
 

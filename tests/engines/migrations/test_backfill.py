@@ -23,7 +23,9 @@ from engines.migrations import (
     inspect,
     repair,
 )
-from engines.migrations.wire import ServerError, ask
+from engines.migrations.pace import Signals
+from engines.migrations.vitals import _LOOK, Vitals
+from engines.migrations.wire import ServerError, ask, open_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -311,6 +313,49 @@ def test_empty_table(project: Project) -> None:
     assert project.up().applied == ("001_a.sql",)
 
 
+def test_four_runners(project: Project) -> None:
+    """However many start at once, each row is met once."""
+    fill(project)
+    project.write(_001_a=HEAD + ONCE)
+    runners = [project.start("up", "--json") for _ in range(4)]
+    answers = [runner.communicate(timeout=120) for runner in runners]
+
+    assert [runner.returncode for runner in runners] == [0] * 4, answers
+    assert counts(project) == [(1, 95)]
+
+
+def test_names_that_need_quotes_and_partitions(project: Project) -> None:
+    """Table and key may be of a schema, quoted, and of a partitioned table; the alias is the statement's."""
+    project.execute(
+        """create schema "My S";
+        create table "My S"."T 1" ("I d" uuid primary key, n int) partition by hash ("I d");
+        create table p0 partition of "My S"."T 1" for values with (modulus 2, remainder 0);
+        create table p1 partition of "My S"."T 1" for values with (modulus 2, remainder 1);
+        insert into "My S"."T 1" select gen_random_uuid(), 0 from generate_series(1, 50)"""
+    )
+    project.write(
+        _001_a='-- groundwork: backfill table="My S"."T 1" key="I d" batch=7 pause=1ms\n'
+        'update "My S"."T 1" as x set n = x.n + 1 from "My S"."T 1" y where y."I d" = x."I d" and {batch};'
+    )
+
+    project.up()
+
+    assert project.rows('select n, count(*) from "My S"."T 1" group by 1') == [(1, 50)]
+
+
+def test_session_is_clean_afterwards(project: Project) -> None:
+    """Nothing of a backfill's settings leaks into the next file, and it follows files of the same run."""
+    project.write(
+        _001_a=TABLE + "insert into t select generate_series(1, 30);",
+        _002_b=HEAD + ONCE,
+        _003_c="create table u as values (current_setting('row_security'), current_setting('lock_timeout'))",
+    )
+
+    assert len(project.up().applied) == 3
+    assert counts(project) == [(1, 30)]
+    assert project.rows("select * from u") == [("on", "100ms")]
+
+
 CHECK = "\n-- groundwork: verify\nselect 'row ' || id || ' has ' || n from t where n <> 1;\n"
 
 
@@ -417,6 +462,46 @@ def test_statement_timeout(project: Project) -> None:
 
     assert counts(project) == [(1, 95)]
     assert control(project, "batches") > 10
+
+
+def test_batch_that_makes_the_product_wait(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch without a limit has ours, which grows while the batch shrinks: it ends in any case."""
+    monkeypatch.setattr(batches, "_LONGEST_S", 0.02)
+    fill(project, 20)
+    project.write(
+        _001_a=HEAD
+        + "with wait as (select pg_sleep(0.05)) "
+        + ONCE.replace("n + 1", "n + (select 1 from wait)")
+    )
+
+    project.up()
+
+    assert counts(project) == [(1, 20)]
+
+
+def test_vacuum_is_seen(project: Project, until: Callable[[Callable[[], Any]], Any]) -> None:
+    """While the table is vacuumed, the signals say so; a server at rest is quiet."""
+    fill(project, 5_000)
+    oid = project.value("select 't'::regclass::oid::int")
+    with open_session(project.dsn) as session:
+        assert Vitals(session, oid).look() == Signals()
+        slow = psycopg.connect(project.dsn, autocommit=True)
+        slow.execute("set vacuum_cost_delay = '100ms'; set vacuum_cost_limit = 1; update t set n = 2")
+        slow.pgconn.send_query(b"vacuum t")
+        until(lambda: Vitals(session, oid).look().vacuum)
+        project.execute(f"select pg_terminate_backend({slow.info.backend_pid}, 10000)")
+        slow.close()
+
+        assert not Vitals(session, oid).look().vacuum
+
+
+@pytest.mark.parametrize("role", ["postgres", "pg_read_all_data"])
+def test_every_login_may_look(project: Project, role: str) -> None:
+    """The question about the server's state is one that any login may ask."""
+    with open_session(project.dsn) as session:
+        session.execute(f"set role {role}".encode())
+
+        assert ask(session, _LOOK.format(0))[1] is None
 
 
 def test_hidden_rows(project: Project) -> None:
