@@ -52,7 +52,7 @@ begin
     where t.typnamespace = 'public'::regnamespace and t.typtype in ('c', 'd', 'e', 'r') and not exists (select
       from pg_depend d where d.objid = t.oid and d.classid = 'pg_type'::regclass and d.deptype in ('e', 'i'))
   loop execute item.command; end loop;
-  drop table if exists groundwork.migrations, groundwork.migration_progress;
+  drop table if exists groundwork.migrations, groundwork.migration_progress, groundwork.backfills;
 end $reset$
 """
 _MARK: Final[LiteralString] = """
@@ -93,7 +93,7 @@ def repair(
         found = ledger.tables(session)
         history = ledger.read(session, found, folder)
         ledger.ensure(session, folder, found, history)
-        known = history.records.keys() | history.progress.keys()
+        known = history.records.keys() | history.progress.keys() | history.backfills.keys()
         wrong = [f"there is no file with the version {v} in {folder.path}" for v in applied if v not in files]
         wrong += [f"version {v} is not in the history of {describe(dsn)}" for v in reverted if v not in known]
         wrong += [f"version {v} cannot be both applied and reverted" for v in reverted if v in applied]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from engines.migrations.drizzle import DrizzleEntry
 
+from engines.migrations.backfill import VERIFY, Backfill, read_backfill
+
 Phase = Literal["expand", "contract"]
 
 # The pattern of the Supabase CLI; what follows the first underscore is the name, in any script.
@@ -18,7 +20,10 @@ _DIRECTIVE: Final = re.compile(r"[ \t]*--[ \t]*groundwork:(.*)")
 _DURATION: Final = re.compile(r"[0-9]+(us|ms|s|min|h|d)?")
 # The Supabase CLI's own way to say the same as `no-transaction`.
 _CLI_NO_TRANSACTION: Final = "-- pg-delta: transaction=false"
-_KNOWN: Final = "no-transaction, phase=expand|contract, lock-timeout=TIME, statement-timeout=TIME"
+_KNOWN: Final = (
+    "no-transaction, phase=expand|contract, lock-timeout=TIME, statement-timeout=TIME, "
+    "backfill table=TABLE key=COLUMN"
+)
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,14 @@ class Directives:
         phase: `contract` waits for the new code.
         lock_timeout: PostgreSQL duration of one try; None: the run's.
         statement_timeout: PostgreSQL duration; None: the login's own.
+        backfill: how to run the file's statement in batches; None: it is no backfill.
     """
 
     transaction: bool = True
     phase: Phase = "expand"
     lock_timeout: str | None = None
     statement_timeout: str | None = None
+    backfill: Backfill | None = None
 
 
 @dataclass(frozen=True)
@@ -92,8 +99,10 @@ def decode(raw: bytes) -> str:
         ) from None
 
 
-def _apply(text: str, so_far: dict[str, bool | str]) -> str | None:
+def _apply(text: str, so_far: dict[str, bool | str | Backfill]) -> str | None:
     """Add one directive to those before; give the problem, if it is one."""
+    if text.split()[:1] == ["backfill"]:
+        return _apply_backfill(text.strip().removeprefix("backfill"), so_far)
     key, _, value = (part.strip() for part in text.strip().partition("="))
     field = key.replace("-", "_")
     if key == "no-transaction" and not value:
@@ -107,6 +116,24 @@ def _apply(text: str, so_far: dict[str, bool | str]) -> str | None:
     return None
 
 
+def _apply_backfill(words: str, so_far: dict[str, bool | str | Backfill]) -> str | None:
+    """Add the directive that makes a file a backfill."""
+    if "backfill" in so_far:
+        return "a file is one backfill; put the second into a file of its own"
+    try:
+        so_far["backfill"] = read_backfill(words)
+    except ValueError as error:
+        return f"directive `backfill`: {error}"
+    return None
+
+
+def _misplaced(text: str, values: dict[str, bool | str | Backfill]) -> str | None:
+    """Say what is wrong with a directive below the first statement; only a backfill's verification may be."""
+    if text.strip() != VERIFY:
+        return "a directive must stand above the first statement; move it up"
+    return None if "backfill" in values else f"`{VERIFY}` belongs to a backfill, which this file is not"
+
+
 def read_directives(sql: str) -> tuple[Directives, list[str]]:
     """Read the directives in the comment lines before the first statement.
 
@@ -115,7 +142,7 @@ def read_directives(sql: str) -> tuple[Directives, list[str]]:
     """
     if "groundwork:" not in sql and "pg-delta:" not in sql[:40]:
         return Directives(), []
-    values: dict[str, bool | str] = {}
+    values: dict[str, bool | str | Backfill] = {}
     problems: list[str] = []
     head = True
     for number, line in enumerate(sql.splitlines(), start=1):
@@ -124,8 +151,8 @@ def read_directives(sql: str) -> tuple[Directives, list[str]]:
         if found and head:
             problem = _apply(found[1], values)
             problems += [f"line {number}: {problem}"] if problem else []
-        elif found:
-            problems.append(f"line {number}: a directive must stand above the first statement; move it up")
+        elif found and (problem := _misplaced(found[1], values)):
+            problems.append(f"line {number}: {problem}")
     if sql.partition("\n")[0].strip() == _CLI_NO_TRANSACTION:
         values["transaction"] = False
     return Directives(**values), problems  # type: ignore[arg-type]  # _apply lets only fitting values in

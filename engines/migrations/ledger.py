@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 from psycopg import sql
 
+from engines.migrations import control
+from engines.migrations.backfill import Unfinished
 from engines.migrations.errors import FailedError
 from engines.migrations.history_drizzle import DrizzleTable
 from engines.migrations.history_table import HistoryTable, SupabaseTable, fill
@@ -58,7 +60,8 @@ from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 where (n.nspname, c.relname) in (('supabase_migrations', 'schema_migrations'), ('groundwork', 'migrations'),
-                                 ('groundwork', 'migration_progress'), ('drizzle', '__drizzle_migrations'))
+                                 ('groundwork', 'migration_progress'), ('groundwork', 'backfills'),
+                                 ('drizzle', '__drizzle_migrations'))
 group by 1
 """
 _PROGRESS_QUERY: Final = sql.SQL("select version, done, prefix, running from groundwork.migration_progress")
@@ -87,7 +90,8 @@ update groundwork.migration_progress set done = {}, prefix = {}, running = null,
 _FAILED: Final[LiteralString] = "update groundwork.migration_progress set error = {}"
 _DELETE: Final[LiteralString] = """
 delete from groundwork.migrations where version = {};
-delete from groundwork.migration_progress where version = {}"""
+delete from groundwork.migration_progress where version = {};
+delete from groundwork.backfills where version = {}"""
 _SIDE: Final = "groundwork.migrations"
 _PROGRESS: Final = "groundwork.migration_progress"
 _SUPABASE: Final[HistoryTable] = SupabaseTable()
@@ -114,7 +118,8 @@ def is_ready(found: Columns, folder: Folder) -> bool:
     """Say whether nothing is left for `ensure` to make."""
     table = table_of(folder)
     columns = found.get(table.name, set())
-    return found.keys() >= {_SIDE, _PROGRESS} and bool(columns) and table.is_ready(columns, folder)
+    made = found.keys() >= {_SIDE, _PROGRESS, control.TABLE}
+    return made and bool(columns) and table.is_ready(columns, folder)
 
 
 def ensure(session: Session, folder: Folder, found: Columns, history: History) -> None:
@@ -125,7 +130,7 @@ def ensure(session: Session, folder: Folder, found: Columns, history: History) -
     """
     table = table_of(folder)
     made = table.prepare(found.get(table.name, set()), folder, history.records)
-    message = f"begin;set local lock_timeout = '4s';{made}{_SIDE_DDL}commit"
+    message = f"begin;set local lock_timeout = '4s';{made}{_SIDE_DDL}{control.DDL}commit"
     error = send(session, message)
     if error:
         undo(session)
@@ -145,6 +150,7 @@ def read(session: Session, found: Columns, folder: Folder) -> History:
     columns = found.get(table.name, set())
     queries = [table.query(columns, has_side=_SIDE in found)] if columns else []
     queries += [_PROGRESS_QUERY] if _PROGRESS in found else []
+    queries += [sql.SQL(control.UNFINISHED)] if control.TABLE in found else []
     if not queries:
         return History()
     cursor = session.execute(sql.SQL(";").join(queries))
@@ -153,7 +159,11 @@ def read(session: Session, found: Columns, folder: Folder) -> History:
         cursor.nextset()
     rows = cursor.fetchall() if _PROGRESS in found else []
     progress = {str(row[0]): Progress(*row) for row in rows}  # type: ignore[arg-type]  # rows are untyped
-    return History(records, progress)
+    if control.TABLE in found and len(queries) > 1:
+        cursor.nextset()
+    begun = cursor.fetchall() if control.TABLE in found else []
+    backfills = {str(row[0]): Unfinished(*row) for row in begun}  # type: ignore[arg-type]  # rows are untyped
+    return History(records, progress, backfills)
 
 
 def _fetch(session: Session, query: LiteralString) -> list[Any]:
@@ -199,7 +209,7 @@ def _side_text(file: MigrationFile, options: Options, retries: int, times: str) 
 
 def delete_text(folder: Folder, version: str, rows: Sequence[int] = ()) -> str:
     """Give the SQL that forgets a version."""
-    return f"{table_of(folder).delete_text(version, rows)};{fill(_DELETE, version, version)}"
+    return f"{table_of(folder).delete_text(version, rows)};{fill(_DELETE, version, version, version)}"
 
 
 def begin_progress_text(file: MigrationFile) -> str:

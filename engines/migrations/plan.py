@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Literal
 
 from engines.migrations import shape
 from engines.migrations.statements import prefix_hashes, read_script
+from engines.migrations.template import backfill_problems, read_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
+    from engines.migrations.backfill import Unfinished
     from engines.migrations.file import MigrationFile, Phase
     from engines.migrations.folder import Folder
 
@@ -95,21 +97,27 @@ class Progress:
 
 @dataclass(frozen=True)
 class History:
-    """What was done: applied versions and unfinished ones, both by version."""
+    """What was done: applied versions and unfinished files and backfills, all by version."""
 
     records: Mapping[str, Record] = field(default_factory=dict)
     progress: Mapping[str, Progress] = field(default_factory=dict)
+    backfills: Mapping[str, Unfinished] = field(default_factory=dict)
+
+    def begun(self, version: str) -> bool:
+        """Say whether a part of a version is applied."""
+        return version in self.progress or version in self.backfills
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One version with its status; `file` is None where the file is missing."""
+    """One version with its status; `file` is None where the file is missing, `percent` but for backfills."""
 
     version: str
     name: str
     status: Status
     file: MigrationFile | None
     record: Record | None = None
+    percent: float | None = None
 
 
 @dataclass(frozen=True)
@@ -194,18 +202,21 @@ def _entries(folder: Folder, history: History) -> list[Entry]:
     local = {file.version for file in folder.files}
     gone = [record for version, record in history.records.items() if version not in local]
     entries += [Entry(record.version, record.name, "missing", None, record) for record in gone]
-    lost = [p for p in history.progress.values() if p.version not in local | history.records.keys()]
-    entries += [Entry(progress.version, "", "partial", None) for progress in lost]
+    begun = history.progress.keys() | history.backfills.keys()
+    lost = sorted(begun - local - history.records.keys())
+    entries += [Entry(version, "", "partial", None) for version in lost]
     return entries
 
 
 def _entry(file: MigrationFile, history: History) -> Entry:
     record = history.records.get(file.version)
     if record is None:
-        status: Status = "partial" if file.version in history.progress else "pending"
+        status: Status = "partial" if history.begun(file.version) else "pending"
     else:
         status = "applied" if _is_same(file, record) else "edited"
-    return Entry(file.version, file.name, status, file, record)
+    unfinished = history.backfills.get(file.version)
+    percent = unfinished.percent if unfinished and status == "partial" else None
+    return Entry(file.version, file.name, status, file, record, percent)
 
 
 def _is_same(file: MigrationFile, record: Record) -> bool:
@@ -270,7 +281,7 @@ def _order_refusals(
     if options.allow_out_of_order:
         return []
     end = rank(last)
-    late = [file for file in pending if rank(file.version) < end and file.version not in history.progress]
+    late = [file for file in pending if rank(file.version) < end and not history.begun(file.version)]
     return [
         f"{file.file} sorts before {last}, which is already applied; give it a later version, "
         f"or allow it once with --allow-out-of-order"
@@ -278,7 +289,24 @@ def _order_refusals(
     ]
 
 
+def _backfill_problems(file: MigrationFile, history: History) -> list[str]:
+    """Refuse a backfill that cannot run, or whose first batches were another statement's."""
+    backfill, begun = file.directives.backfill, history.backfills.get(file.version)
+    found = backfill_problems(file, backfill) if backfill else []
+    if backfill and not file.directives.transaction:
+        found.append("a backfill's batches are transactions; remove the directive `no-transaction`")
+    same = backfill and not found and begun and read_template(file, backfill).digest == begun.statement
+    if begun and not found and not same:
+        found.append(
+            f"{begun.percent:.0f} % of its rows are done with another statement or key; restore it, or, to "
+            f"run all batches anew, run `scripts/db repair --reverted {file.version}`"
+        )
+    return found
+
+
 def _file_problems(file: MigrationFile, history: History) -> list[str]:
+    if file.directives.backfill or file.version in history.backfills:
+        return _backfill_problems(file, history)
     script = read_script(file.sql)
     found = shape.problems(script, transaction=file.directives.transaction)
     progress = history.progress.get(file.version)

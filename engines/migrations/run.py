@@ -11,6 +11,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from engines.migrations import ledger
+from engines.migrations.batches import run_backfill
 from engines.migrations.errors import MigrationError, RefusedError
 from engines.migrations.lock import hold
 from engines.migrations.plan import HISTORY_TABLE, Options, Plan, make_plan
@@ -161,6 +162,9 @@ def _run(
     session: Session, file: MigrationFile, history: History, options: Options, patience: Patience
 ) -> None:
     """Run one file the way that it can be run."""
+    if file.directives.backfill:
+        run_backfill(session, file, file.directives.backfill, options, patience)
+        return
     way = shape(read_script(file.sql), transaction=file.directives.transaction)
     progress = history.progress.get(file.version)
     if isinstance(way, Atomic) and progress is None:

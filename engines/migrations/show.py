@@ -20,6 +20,7 @@ def list_json(plan: Plan) -> list[dict[str, Any]]:
 
 def _entry_json(entry: Entry) -> dict[str, Any]:
     record, file = entry.record, entry.file
+    percent = {} if entry.percent is None else {"percent": round(entry.percent, 1)}
     return {
         "version": entry.version,
         "name": entry.name,
@@ -28,6 +29,7 @@ def _entry_json(entry: Entry) -> dict[str, Any]:
         "phase": file.phase if file else None,
         "applied_at": record.applied_at.isoformat() if record and record.applied_at else None,
         "checksum": file.checksum if file else record.checksum if record else None,
+        **percent,
     }
 
 
@@ -43,7 +45,8 @@ def _row(entry: Entry) -> tuple[str, ...]:
     at = record.applied_at.strftime("%Y-%m-%d %H:%M:%S") if record and record.applied_at else ""
     took = f"{record.duration_ms:.0f} ms" if record and record.duration_ms is not None else ""
     name = entry.file.file if entry.file else f"{entry.version} (no file)"
-    return entry.status, at, took, (record.actor or "") if record else "", name
+    status = entry.status if entry.percent is None else f"{entry.status} {entry.percent:.0f} %"
+    return status, at, took, (record.actor or "") if record else "", name
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
