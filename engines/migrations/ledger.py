@@ -80,14 +80,20 @@ _OVERWRITE: Final[LiteralString] = (
 _INSERT_SIDE: Final[LiteralString] = """
 insert into groundwork.migrations
   (version, file, checksum, phase, retries, actor, stack, tool_version, applied_at, duration_ms)
-values ({}, {}, {}, {}, {}, {}, {}, {}, """
-_OVERWRITE_SIDE: Final = """)
+select {}, {}, {}, {}, {}, {}, {}, {}, """
+_OVERWRITE_SIDE: Final = """
 on conflict (version) do update set
   file = excluded.file, checksum = excluded.checksum, phase = excluded.phase, retries = excluded.retries,
   actor = excluded.actor, stack = excluded.stack, login = excluded.login,
   tool_version = excluded.tool_version, applied_at = excluded.applied_at,
-  duration_ms = excluded.duration_ms"""
+  duration_ms = excluded.duration_ms
+returning duration_ms"""
 _SINCE_BEGIN: Final = "now(), extract(epoch from clock_timestamp() - now()) * 1000"
+# now() is when the message came: a file that is not the first in it began when the one before it ended.
+_SINCE_BEFORE: Final[LiteralString] = (
+    "b.at, extract(epoch from clock_timestamp() - b.at) * 1000 from coalesce((select applied_at"
+    " + duration_ms * interval '1 ms' from groundwork.migrations where version = {}), now()) b(at)"
+)
 _SINCE_STARTED: Final[LiteralString] = (
     "now(), (select extract(epoch from clock_timestamp() - started_at) * 1000"
     " from groundwork.migration_progress where version = {})"
@@ -183,7 +189,13 @@ def _fill(template: LiteralString, *cells: object) -> str:
 
 
 def insert_text(
-    file: MigrationFile, options: Options, *, retries: int = 0, replace: bool = False, resumable: bool = False
+    file: MigrationFile,
+    options: Options,
+    *,
+    retries: int = 0,
+    replace: bool = False,
+    resumable: bool = False,
+    after: str | None = None,
 ) -> str:
     """Give the SQL that records a file as applied, for the end of the file's own transaction.
 
@@ -193,11 +205,13 @@ def insert_text(
         retries: how often locks were not granted before.
         replace: overwrite rows of the version, as `repair` does.
         resumable: the file ran in units, so its duration counts from the first of them.
+        after: version of the file that the same message applies before it, whose end is its begin.
     """
     conflict: LiteralString = _OVERWRITE if replace else ""
     pieces = read_script(file.sql).pieces
     history = _fill(_INSERT + conflict, file.version, file.name, pieces)
     took = _fill(_SINCE_STARTED, file.version) if resumable else _SINCE_BEGIN
+    took = took if after is None else _fill(_SINCE_BEFORE, after)
     return f"{history};{_side_text(file, options, retries, took)}"
 
 
