@@ -1,7 +1,8 @@
 """Several small files in one message: each its own transaction, all in one round trip.
 
 The server runs the transactions of a message in order and stops at the first error: what is before it stays,
-its own transaction is rolled back, what is behind it was never begun. Each COMMIT among the answers is a file that is applied, so the error belongs to the file after the last of them.
+its own transaction is rolled back, what is behind it was never begun. Each COMMIT among the answers is a file
+that is applied, so the error belongs to the file after the last of them.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from engines.migrations.shape import Atomic, shape
@@ -17,7 +19,7 @@ from engines.migrations.whole import Message, compose, run_whole
 from engines.migrations.wire import send_transactions, undo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from engines.migrations.file import MigrationFile
     from engines.migrations.plan import History, Options
@@ -44,17 +46,17 @@ class Sharing:
     """Which files may share a message.
 
     Attributes:
+        folder: all files: a default of an early one acts in a late one.
         history: files of which a part is done go alone.
-        clock: some file knows now(), so that two files which write rows must not see the same one.
     """
 
+    folder: tuple[MigrationFile, ...]
     history: History
-    clock: bool
 
-    @classmethod
-    def among(cls, files: Iterable[MigrationFile], history: History) -> Sharing:
-        """Look at all files of a folder: a default of an early one acts in a late one."""
-        return cls(history, any(_CLOCK.search(file.sql) for file in files))
+    @cached_property
+    def clock(self) -> bool:
+        """Say whether a file knows now(), so that two files which write rows must not see the same one."""
+        return any(_CLOCK.search(file.sql) for file in self.folder)
 
     def take(self, files: Sequence[MigrationFile], *, wide: bool) -> Sequence[MigrationFile]:
         """Give the first files that go together: one at least.
@@ -66,10 +68,11 @@ class Sharing:
         size, writers = 0, 0
         for index, file in enumerate(files):
             size += 2 * len(file.sql) + _RECORD
-            writers += self.clock and _writes(file)
-            fits = wide and size <= _CHARACTERS and writers <= 1 and self._may_share(file)
-            if not fits:
+            if not (wide and size <= _CHARACTERS and self._may_share(file)):
                 return files[: max(index, 1)]
+            writers += _writes(file)
+            if writers > 1 and self.clock:
+                return files[:index]
         return files
 
     def _may_share(self, file: MigrationFile) -> bool:

@@ -141,7 +141,7 @@ def _apply_locked(session: Session, folder: Folder, options: Options, patience: 
     plan = _allowed(make_plan(folder, history, options))
     _adopt(session, plan, options)
     send(session, CLEAN)
-    sharing = Sharing.among(folder.files, history)
+    sharing = Sharing(folder.files, history)
     done, brief = 0, True
     while done < len(plan.pending):
         files = sharing.take(plan.pending[done:], wide=brief and strings_conform(session))
