@@ -88,12 +88,22 @@ print("inside", time.perf_counter() - start)
 
 
 def small(count: int) -> dict[str, str]:
-    """Write files of three statements."""
-    return {
-        f"{n:04}_t{n}": f"create table t{n} (id int primary key, name text not null);\n"
-        f"alter table t{n} enable row level security;\ninsert into t{n} values ({n}, 'name {n}');\n"
-        for n in range(1, count + 1)
-    }
+    """Write files as folders hold them: of ten, one makes a table, the others change it, each a few lines."""
+    return {f"{n:04}_change_{n}": _small(n) for n in range(1, count + 1)}
+
+
+def _small(number: int) -> str:
+    """Write one of them."""
+    table, step = f"t{(number - 1) // 10}", (number - 1) % 10
+    if step == 0:
+        return f"create table {table} (id int primary key, name text not null);\n"
+    if step <= 3:
+        column = f"c{step}"
+        return f"alter table {table} add {column} int;\ncomment on column {table}.{column} is 'a number';\n"
+    if step <= 6:
+        return f"insert into {table} (id, name) values ({step}, 'name {number}');\n"
+    body = f"select name from {table} where id = i + {step}"
+    return f"create or replace function f_{table}(i int) returns text language sql as $$ {body} $$;\n"
 
 
 def long(statements: int, width: int) -> dict[str, str]:
