@@ -99,7 +99,7 @@ def detect(versions: Iterable[str]) -> str:
 def _names(path: Path) -> tuple[list[str], tuple[str, ...]]:
     """List what may be migrations, and what is left aside."""
     try:
-        entries = sorted(path.iterdir())
+        entries = sorted(path.iterdir(), key=lambda entry: entry.name)
     except OSError as error:
         reason = error.strerror or str(error)
         raise FolderError(str(path), [f"the folder cannot be read: {reason}"]) from None

@@ -42,6 +42,8 @@ _SPECIAL: Final = re.compile(
     r"|(?:alter|create|drop)\s*(?:--|/\*)",
     re.IGNORECASE,
 )
+# INSERT, UPDATE, GRANT, WITH, MERGE, TRUNCATE: most statements of long files.
+_NEVER: Final = frozenset("iIuUgGwWmMtT")
 _SET_CONFIG: Final = re.compile(r"select.{0,200}?set_config", re.IGNORECASE | re.DOTALL)
 _CONCURRENT: Final = re.compile(r"concurrently|finalize", re.IGNORECASE)
 _DDL: Final = re.compile(r"alter|create|drop", re.IGNORECASE)
@@ -49,6 +51,8 @@ _DDL: Final = re.compile(r"alter|create|drop", re.IGNORECASE)
 
 def may_be_special(statement: str) -> bool:
     """Say, cheaply, whether a statement is worth parsing: one that is not PLAIN never gets False."""
+    if statement[:1] in _NEVER:
+        return False
     if _SPECIAL.match(statement) or _SET_CONFIG.match(statement):
         return True
     return bool(_DDL.match(statement) and _CONCURRENT.search(statement))

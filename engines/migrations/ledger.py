@@ -68,14 +68,20 @@ _PROGRESS_QUERY: Final = sql.SQL("select version, done, prefix, running from gro
 _INSERT_SIDE: Final[LiteralString] = """
 insert into groundwork.migrations
   (version, file, checksum, phase, retries, actor, stack, tool_version, applied_at, duration_ms)
-values ({}, {}, {}, {}, {}, {}, {}, {}, """
-_OVERWRITE_SIDE: Final = """)
+select {}, {}, {}, {}, {}, {}, {}, {}, """
+_OVERWRITE_SIDE: Final = """
 on conflict (version) do update set
   file = excluded.file, checksum = excluded.checksum, phase = excluded.phase, retries = excluded.retries,
   actor = excluded.actor, stack = excluded.stack, login = excluded.login,
   tool_version = excluded.tool_version, applied_at = excluded.applied_at,
-  duration_ms = excluded.duration_ms"""
+  duration_ms = excluded.duration_ms
+returning duration_ms"""
 _SINCE_BEGIN: Final = "now(), extract(epoch from clock_timestamp() - now()) * 1000"
+# now() is when the message came: a file that is not the first in it began when the one before it ended.
+_SINCE_BEFORE: Final[LiteralString] = (
+    "b.at, extract(epoch from clock_timestamp() - b.at) * 1000 from coalesce((select applied_at"
+    " + duration_ms * interval '1 ms' from groundwork.migrations where version = {}), now()) b(at)"
+)
 _SINCE_STARTED: Final[LiteralString] = (
     "now(), (select extract(epoch from clock_timestamp() - started_at) * 1000"
     " from groundwork.migration_progress where version = {})"
@@ -177,6 +183,7 @@ def insert_text(
     retries: int = 0,
     replaces: Sequence[int] | None = None,
     resumable: bool = False,
+    after: str | None = None,
 ) -> str:
     """Give the SQL that records a file as applied, for the end of the file's own transaction.
 
@@ -186,9 +193,11 @@ def insert_text(
         retries: how often locks were not granted before.
         replaces: these rows of the version are overwritten, as `repair` does; None: it has none.
         resumable: the file ran in units, so its duration counts from the first of them.
+        after: version of the file that the same message applies before it, whose end is its begin.
     """
     history = _table_for(file).insert_text(file, replaces)
     took = fill(_SINCE_STARTED, file.version) if resumable else _SINCE_BEGIN
+    took = took if after is None else fill(_SINCE_BEFORE, after)
     return f"{history};{_side_text(file, options, retries, took)}"
 
 

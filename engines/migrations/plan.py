@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from engines.migrations import shape
@@ -304,11 +305,16 @@ def _backfill_problems(file: MigrationFile, history: History) -> list[str]:
     return found
 
 
+@lru_cache(maxsize=4096)
+def _text_problems(sql: str, *, transaction: bool) -> tuple[str, ...]:
+    """Look through a text once, though it is planned twice: before the lock is taken, and after."""
+    return tuple(shape.problems(read_script(sql), transaction=transaction))
+
+
 def _file_problems(file: MigrationFile, history: History) -> list[str]:
     if file.directives.backfill or file.version in history.backfills:
         return _backfill_problems(file, history)
-    script = read_script(file.sql)
-    found = shape.problems(script, transaction=file.directives.transaction)
+    found = list(_text_problems(file.sql, transaction=file.directives.transaction))
     progress = history.progress.get(file.version)
     if progress and progress.prefix not in prefix_hashes(file.sql)[progress.done : progress.done + 1]:
         found.append(

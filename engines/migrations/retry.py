@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 2.0
-_LONGEST_WATCH_S: Final = 5.0
+_LONGEST_WATCH_S: Final = 15.0
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from engines.migrations import ledger
+from engines.migrations.batch import Sharing, run_batch
 from engines.migrations.batches import run_backfill
 from engines.migrations.errors import MigrationError, RefusedError
 from engines.migrations.lock import hold
@@ -20,7 +21,7 @@ from engines.migrations.shape import Atomic, shape
 from engines.migrations.statements import read_script
 from engines.migrations.units import run_units
 from engines.migrations.whole import CLEAN, run_whole
-from engines.migrations.wire import Session, open_session, send, undo
+from engines.migrations.wire import Session, open_session, send, strings_conform, undo
 from engines.postgres import describe, redact
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from engines.migrations.plan import History
 
 _TRANSACTION_POOLER_PORT = "6543"
+# A message that took longer may hold slow files: the next ones go one by one, each reported as it ends.
+_BRIEF_S = 1.0
 _CAREFUL = "set default_transaction_read_only = on;set statement_timeout = '10s';set lock_timeout = '1s'"
 
 
@@ -140,14 +143,20 @@ def _apply_locked(session: Session, folder: Folder, options: Options, patience: 
         history = ledger.read(session, ledger.tables(session), folder)
     plan = _allowed(make_plan(folder, history, options))
     _adopt(session, plan, options)
-    ran: list[MigrationFile] = []
     send(session, CLEAN)
-    for file in plan.pending:
+    sharing = Sharing(folder.files, history)
+    done, brief = 0, True
+    while done < len(plan.pending):
+        files = sharing.take(plan.pending[done:], wide=brief and strings_conform(session))
         started = time.monotonic()
-        _run(session, file, history, options, patience)
-        patience.report(f"applied {file.file} in {(time.monotonic() - started) * 1000:.0f} ms")
-        ran.append(file)
-    return _done(plan, ran)
+        if len(files) > 1:
+            done += run_batch(session, files, options, patience)
+        else:
+            _run(session, files[0], history, options, patience)
+            patience.report(f"applied {files[0].file} in {(time.monotonic() - started) * 1000:.0f} ms")
+            done += 1
+        brief = time.monotonic() - started < _BRIEF_S
+    return _done(plan, list(plan.pending))
 
 
 def _adopt(session: Session, plan: Plan, options: Options) -> None:

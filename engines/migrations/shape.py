@@ -75,7 +75,7 @@ def shape(script: Script, *, transaction: bool = True) -> Shape:
         transaction: False where the file's head says `no-transaction`.
     """
     real = [s for s in script.statements if s.kind is not Kind.COMMENT]
-    special = {s.kind for s in real} & {Kind.BEGIN, Kind.COMMIT, Kind.ROLLBACK, Kind.ALONE}
+    special = {s.kind for s in script.marked} & {Kind.BEGIN, Kind.COMMIT, Kind.ROLLBACK, Kind.ALONE}
     if transaction and not special:
         return Atomic("BEGIN", 0, len(script.sql), 0)
     wrapped = transaction and _is_wrapped(real)
@@ -133,7 +133,7 @@ def problems(script: Script, *, transaction: bool = True) -> list[str]:
     """
     if script.source is not Source.PARSER:
         return _unparsed(script, transaction=transaction)
-    found = [f"line {script.line(s.start)}: {s.tag}" for s in script.statements if s.kind is Kind.REFUSED]
+    found = [f"line {script.line(s.start)}: {s.tag}" for s in script.marked if s.kind is Kind.REFUSED]
     return found + _block_problems(script) + _string_problems(script)
 
 
@@ -173,7 +173,7 @@ def _block_problems(script: Script) -> list[str]:
     """Find blocks left open, and statements inside of blocks that PostgreSQL refuses there."""
     found: list[str] = []
     opened: Statement | None = None
-    for statement in script.statements:
+    for statement in script.marked:
         if statement.kind is Kind.BEGIN:
             opened = opened or statement
         elif statement.kind in _ENDS:
@@ -191,6 +191,8 @@ def _block_problems(script: Script) -> list[str]:
 
 def _string_problems(script: Script) -> list[str]:
     r"""Find strings that mean something else because the file turns standard_conforming_strings off."""
+    if "standard_conforming_strings" not in script.sql.lower():
+        return []  # much cheaper to see than the statement itself
     off = _ESCAPES_ON.search(script.sql)
     if off and "\\" in script.sql[off.end() :]:
         line = script.line(off.start())

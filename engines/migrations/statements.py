@@ -10,7 +10,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Final
 
 from pglast import parser
@@ -69,6 +69,11 @@ class Script:
     statements: tuple[Statement, ...]
     source: Source
     syntax_error: tuple[str, int] | None = None
+
+    @cached_property
+    def marked(self) -> tuple[Statement, ...]:
+        """Give the statements that are special to the runner: in most files none."""
+        return tuple(s for s in self.statements if s.kind is not Kind.PLAIN and s.kind is not Kind.COMMENT)
 
     @property
     def pieces(self) -> list[str]:
@@ -150,6 +155,8 @@ def _semicolons(sql: str, start: int, stop: int) -> list[int]:
     gap = sql[start:stop]
     if "--" in gap or "/*" in gap:
         return [start + token.start for token in parser.scan(gap) if token.name == _SEMICOLON]
+    if gap.count(";") == 1:
+        return [start + gap.index(";")]
     return [start + found.start() for found in re.finditer(";", gap)]
 
 

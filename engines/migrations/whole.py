@@ -40,6 +40,11 @@ class Message:
     tail: str
     before: int
 
+    @property
+    def text(self) -> str:
+        """Give all of it."""
+        return self.head + self.body + self.tail
+
 
 def limits(file: MigrationFile, options: Options) -> list[str]:
     """Give the statements that set a file's timeouts for one transaction."""
@@ -50,17 +55,33 @@ def limits(file: MigrationFile, options: Options) -> list[str]:
     return found
 
 
-def compose(file: MigrationFile, shape: Atomic, options: Options, retries: int) -> Message:
-    """Write the message of one try."""
+def compose(
+    file: MigrationFile, shape: Atomic, options: Options, retries: int, *, after: str | None = None
+) -> Message:
+    """Write the message of one try; `after` is the version of the file before it in the same message."""
     opening = [shape.begin, *limits(file, options)]
-    record = f"{_TAIL}{insert_text(file, options, retries=retries)};commit"
+    record = f"{_TAIL}{insert_text(file, options, retries=retries, after=after)};commit"
     return Message(";".join(opening) + ";\n", file.sql[shape.start : shape.end], record, len(opening))
 
 
 def run_whole(
-    session: Session, file: MigrationFile, shape: Atomic, options: Options, patience: Patience
+    session: Session,
+    file: MigrationFile,
+    shape: Atomic,
+    options: Options,
+    patience: Patience,
+    *,
+    first: ServerError | None = None,
 ) -> None:
     """Run a file and record it, all or nothing.
+
+    Args:
+        session: autocommit; holds the migration lock.
+        file: the file.
+        shape: where its body is.
+        options: how to run.
+        patience: how to wait for locks.
+        first: how a first try ended that was made together with other files; None: there was none.
 
     Raises:
         FailedError: the server refused; the file is rolled back.
@@ -68,6 +89,8 @@ def run_whole(
     script = read_script(file.sql)
 
     def attempt(retries: int) -> ServerError | None:
+        if first and not retries:
+            return first
         message = compose(file, shape, options, retries)
         error = _send(session, message, script)
         if error:
@@ -84,7 +107,7 @@ def run_whole(
 def _send(session: Session, message: Message, script: Script) -> ServerError | None:
     """Send all at once; what our parser does not know goes alone: no quote in it can swallow our tail."""
     if script.source is Source.PARSER:
-        return send(session, message.head + message.body + message.tail)
+        return send(session, message.text)
     error = send(session, message.head)
     if error:
         return error

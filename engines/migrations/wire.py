@@ -7,7 +7,7 @@ only; which statement failed is told by the number of results before it.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import psycopg
@@ -56,6 +56,38 @@ def open_session(dsn: str) -> Session:
 def send(session: Session, message: str) -> ServerError | None:
     """Send a text of one or more statements and wait for all answers; None: all went well."""
     return _exchange(session, message)[1]
+
+
+def send_transactions(session: Session, message: str) -> tuple[list[float], ServerError | None]:
+    """Send several transactions, each of which writes our record before its COMMIT.
+
+    Returns:
+        The duration in each record that is committed, in ms, and the error that stopped the message; its
+        `done` counts from the begin of the transaction that failed.
+    """
+    results, error = _exchange(session, message)
+    took: list[float] = []
+    duration, begin = 0.0, 0
+    for index, result in enumerate(results):
+        if result.command_status == b"COMMIT":
+            took.append(duration)
+            begin = index + 1
+        elif result.nfields == 1 and result.fname(0) == b"duration_ms" and result.ntuples:
+            duration = _number(result.get_value(0, 0))
+    return took, error and replace(error, done=error.done - begin)
+
+
+def strings_conform(session: Session) -> bool:
+    """Say whether the login's strings are those of the SQL standard, as our parser reads them."""
+    return session.pgconn.parameter_status(b"standard_conforming_strings") == b"on"
+
+
+def _number(value: bytes | None) -> float:
+    """Read a number; a file's own column of that name may hold anything."""
+    try:
+        return float(value or 0)
+    except ValueError:
+        return 0.0
 
 
 def undo(session: Session) -> None:
