@@ -196,7 +196,7 @@ def drizzle_project(database: str, second: str, tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-def supabase_project(database: str, second: str, tmp_path: Path) -> Project:
+def cli_project(database: str, second: str, tmp_path: Path) -> Project:
     """Give an empty folder for the Supabase CLI, with an empty configuration."""
     path = tmp_path / "supabase" / "migrations"
     path.mkdir(parents=True)

@@ -43,11 +43,11 @@ ROWS = (
 
 
 @pytest.fixture
-def project(supabase_project: Project) -> Project:
+def project(cli_project: Project) -> Project:
     """Give a project with files of every kind."""
     for name, text in list(FILES.items())[:-1]:
-        supabase_project.write(name, text)
-    return supabase_project
+        cli_project.write(name, text)
+    return cli_project
 
 
 def upto_date(project: Project, tools: Path, dsn: str | None = None) -> bool:
@@ -136,9 +136,9 @@ def test_edited_file_is_refused(project: Project, tools: Path) -> None:
         project.up()
 
 
-def test_file_left_half_applied_is_recovered(supabase_project: Project, tools: Path) -> None:
+def test_file_left_half_applied_is_recovered(cli_project: Project, tools: Path) -> None:
     """The CLI cannot run a file again whose CONCURRENTLY failed; ours goes on behind what is done."""
-    project = supabase_project
+    project = cli_project
     text = "create table public.n (id int);\ninsert into public.n values (1), (1);\n"
     index = "create unique index concurrently n_i on public.n (id);\n"
     project.write("20260101000000_n.sql", text + index)
@@ -167,21 +167,21 @@ def test_file_left_half_applied_is_recovered(supabase_project: Project, tools: P
     ],
 )
 def test_what_the_cli_loses_is_refused(
-    supabase_project: Project, tools: Path, name: str, text: bytes, message: str, status: int
+    cli_project: Project, tools: Path, name: str, text: bytes, message: str, status: int
 ) -> None:
     """What the CLI loses, changes or skips with status 0, or cannot read, is refused by name."""
-    supabase_project.write(name, text)
-    theirs = supabase_project.supabase(tools, "db", "push", "--yes", dsn=supabase_project.other)
+    cli_project.write(name, text)
+    theirs = cli_project.supabase(tools, "db", "push", "--yes", dsn=cli_project.other)
 
     assert theirs.status == status
     with pytest.raises((FolderError, RefusedError), match=message):
-        supabase_project.up()
-    assert supabase_project.rows("select 1 from pg_class where relnamespace = 'public'::regnamespace") == []
+        cli_project.up()
+    assert cli_project.rows("select 1 from pg_class where relnamespace = 'public'::regnamespace") == []
 
 
-def test_settings_do_not_leak(supabase_project: Project, tools: Path) -> None:
+def test_settings_do_not_leak(cli_project: Project, tools: Path) -> None:
     """A file that ends in another role or search path is recorded, where the CLI is refused its own row."""
-    project = supabase_project
+    project = cli_project
     project.write("20260101000000_role.sql", "set role pg_monitor;\nset search_path = '';")
     project.write("20260102000000_next.sql", "create table t (id int);")
 
