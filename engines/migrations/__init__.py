@@ -9,15 +9,25 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from engines.migrations.errors import FailedError, FolderError, LockedError, MigrationError, RefusedError
+from engines.migrations.errors import (
+    FailedError,
+    FolderError,
+    LockedError,
+    MigrationError,
+    RefusedError,
+    UnverifiedError,
+)
 from engines.migrations.file import MigrationFile
 from engines.migrations.folder import Folder, read_folder
 
 if TYPE_CHECKING:
     from engines.migrations.amend import mark_disposable, repair, reset
-    from engines.migrations.checks import Check, verify
+    from engines.migrations.baseline import baseline
+    from engines.migrations.checks import Check
     from engines.migrations.plan import Options, Plan
+    from engines.migrations.rules import read_rules
     from engines.migrations.run import Outcome, apply, inspect
+    from engines.migrations.verification import require, verify
 
 __all__ = [
     "Check",
@@ -31,11 +41,15 @@ __all__ = [
     "Outcome",
     "Plan",
     "RefusedError",
+    "UnverifiedError",
     "apply",
+    "baseline",
     "inspect",
     "mark_disposable",
     "read_folder",
+    "read_rules",
     "repair",
+    "require",
     "reset",
     "verify",
 ]
@@ -50,7 +64,10 @@ _LATER: Final = {
     "repair": "amend",
     "reset": "amend",
     "Check": "checks",
-    "verify": "checks",
+    "baseline": "baseline",
+    "read_rules": "rules",
+    "require": "verification",
+    "verify": "verification",
 }
 
 

@@ -9,6 +9,7 @@ from engines.migrations.errors import RefusedError
 from engines.migrations.lock import hold
 from engines.migrations.plan import Options
 from engines.migrations.run import connect
+from engines.migrations.target import named
 from engines.migrations.wire import send, undo
 from engines.postgres import describe
 
@@ -52,7 +53,8 @@ begin
     where t.typnamespace = 'public'::regnamespace and t.typtype in ('c', 'd', 'e', 'r') and not exists (select
       from pg_depend d where d.objid = t.oid and d.classid = 'pg_type'::regclass and d.deptype in ('e', 'i'))
   loop execute item.command; end loop;
-  drop table if exists groundwork.migrations, groundwork.migration_progress, groundwork.backfills;
+  drop table if exists groundwork.migrations, groundwork.migration_progress, groundwork.backfills,
+    groundwork.row_counts;
 end $reset$
 """
 _MARK: Final[LiteralString] = """
@@ -77,7 +79,7 @@ def repair(
     """Correct the history without running anything.
 
     Args:
-        dsn: of the database.
+        dsn: of the database; must name it.
         folder: the files.
         applied: versions to record as applied, as their files are now.
         reverted: versions to forget.
@@ -88,6 +90,7 @@ def repair(
             changed.
     """
     options = options or Options()
+    dsn = named(dsn, "repair")
     files = {file.version: file for file in folder.files}
     with connect(dsn) as session, hold(session, options.wait_s, lambda _text: None):
         found = ledger.tables(session)
@@ -100,17 +103,17 @@ def repair(
         if wrong:
             raise RefusedError(wrong)
         rows = {version: record.rows for version, record in history.records.items()}
-        records = [_record(files[version], options, rows.get(version, ())) for version in applied]
+        records = [record_text(files[version], options, rows.get(version, ())) for version in applied]
         forgotten = [ledger.delete_text(folder, version, rows.get(version, ())) for version in reverted]
-        _all_or_nothing(session, [*records, *forgotten])
+        all_or_nothing(session, [*records, *forgotten])
 
 
-def _record(file: MigrationFile, options: Options, rows: Sequence[int]) -> str:
+def record_text(file: MigrationFile, options: Options, rows: Sequence[int]) -> str:
     """Give the SQL that makes a version applied, however far it had come."""
     return f"{ledger.insert_text(file, options, replaces=rows)};{ledger.end_progress_text(file.version)}"
 
 
-def _all_or_nothing(session: Session, statements: Sequence[str]) -> None:
+def all_or_nothing(session: Session, statements: Sequence[str]) -> None:
     """Run statements in one transaction.
 
     Raises:
@@ -125,25 +128,26 @@ def _all_or_nothing(session: Session, statements: Sequence[str]) -> None:
 def mark_disposable(dsn: str) -> None:
     """Mark a database as one that `reset` may empty."""
     with connect(dsn) as session:
-        _all_or_nothing(session, [_MARK.strip().removesuffix(";")])
+        all_or_nothing(session, [_MARK.strip().removesuffix(";")])
 
 
 def reset(dsn: str, folder: Folder, *, options: Options | None = None) -> None:
     """Drop what migrations made, and their history, in a disposable database.
 
     Args:
-        dsn: of the database.
+        dsn: of the database; must name it.
         folder: the files whose effects are dropped; named in the refusal.
         options: how long to wait for another run.
 
     Raises:
         RefusedError: the database is not marked as disposable.
     """
+    dsn = named(dsn, "reset")
     with connect(dsn) as session, hold(session, (options or Options()).wait_s, lambda _text: None):
         if not is_disposable(session):
             raise RefusedError([_not_disposable(dsn, folder)])
         history = "drop table if exists supabase_migrations.schema_migrations"
-        _all_or_nothing(session, [history, _EMPTY.strip()])
+        all_or_nothing(session, [history, _EMPTY.strip()])
 
 
 def _not_disposable(dsn: str, folder: Folder) -> str:

@@ -61,7 +61,7 @@ join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 where (n.nspname, c.relname) in (('supabase_migrations', 'schema_migrations'), ('groundwork', 'migrations'),
                                  ('groundwork', 'migration_progress'), ('groundwork', 'backfills'),
-                                 ('drizzle', '__drizzle_migrations'))
+                                 ('groundwork', 'row_counts'), ('drizzle', '__drizzle_migrations'))
 group by 1
 """
 _PROGRESS_QUERY: Final = sql.SQL("select version, done, prefix, running from groundwork.migration_progress")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from engines.migrations import ledger
+from engines.migrations import counts, ledger
 from engines.migrations.batch import Sharing, run_batch
 from engines.migrations.batches import run_backfill
 from engines.migrations.errors import MigrationError, RefusedError
@@ -46,12 +46,14 @@ class Outcome:
         total: how many versions are applied now.
         latest: the last of them.
         history_table: where the history is.
+        to_verify: files ran, or an earlier run has not passed its verification.
     """
 
     applied: tuple[str, ...]
     total: int
     latest: str | None
     history_table: str = HISTORY_TABLE
+    to_verify: bool = False
 
 
 def refuse_transaction_pooler(dsn: str) -> None:
@@ -116,7 +118,7 @@ def apply(dsn: str, folder: Folder, *, options: Options, report: Callable[[str],
         found = ledger.tables(session)
         plan = make_plan(folder, ledger.read(session, found, folder), options)
         if plan.refusals or (ledger.is_ready(found, folder) and not plan.pending and not plan.adopted):
-            return _done(_allowed(plan), [])
+            return replace(_done(_allowed(plan), []), to_verify=counts.TABLE in found)
         with hold(session, options.wait_s, report):
             return _apply_locked(session, folder, options, Patience(dsn, options.retry_s, report))
 
@@ -143,6 +145,9 @@ def _apply_locked(session: Session, folder: Folder, options: Options, patience: 
         history = ledger.read(session, ledger.tables(session), folder)
     plan = _allowed(make_plan(folder, history, options))
     _adopt(session, plan, options)
+    counted = options.count_rows and bool(plan.pending)
+    if counted:
+        counts.take(session, patience.report)
     send(session, CLEAN)
     sharing = Sharing(folder.files, history)
     done, brief = 0, True
@@ -156,7 +161,9 @@ def _apply_locked(session: Session, folder: Folder, options: Options, patience: 
             patience.report(f"applied {files[0].file} in {(time.monotonic() - started) * 1000:.0f} ms")
             done += 1
         brief = time.monotonic() - started < _BRIEF_S
-    return _done(plan, list(plan.pending))
+    if counted:
+        counts.publish(session)
+    return replace(_done(plan, list(plan.pending)), to_verify=bool(plan.pending) or counts.TABLE in found)
 
 
 def _adopt(session: Session, plan: Plan, options: Options) -> None:
