@@ -21,8 +21,8 @@ from engines.migrations.file import MigrationFile
 from engines.migrations.folder import Folder, read_folder
 
 if TYPE_CHECKING:
+    from engines.migrations.adopt import baseline
     from engines.migrations.amend import mark_disposable, repair, reset
-    from engines.migrations.baseline import baseline
     from engines.migrations.checks import Check
     from engines.migrations.plan import Options, Plan
     from engines.migrations.rules import read_rules
@@ -64,7 +64,7 @@ _LATER: Final = {
     "repair": "amend",
     "reset": "amend",
     "Check": "checks",
-    "baseline": "baseline",
+    "baseline": "adopt",
     "read_rules": "rules",
     "require": "verification",
     "verify": "verification",

@@ -103,10 +103,10 @@ class _File(Undoing):
         """Expect a table."""
         relation = node.relation
         if self.is_temporary(relation):
-            self.state.temporary.add(relation.relname)
+            self.hide(relation.relname)
             return
         if node.ofTypename:
-            self.state.typed.add(relation.relname)
+            self.state.shady.add(relation.relname)
         for parent in node.inhRelations or ():
             self.state.parents[self.name(relation)].add(self.name(parent))
         self.add(TABLES, relation)
@@ -128,7 +128,7 @@ class _File(Undoing):
 
     def _into(self, into: Any) -> None:
         if self.is_temporary(into.rel):
-            self.state.temporary.add(into.rel.relname)
+            self.hide(into.rel.relname)
         else:
             self.add(TABLES, into.rel)
 

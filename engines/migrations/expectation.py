@@ -86,7 +86,8 @@ class State:
         made: every expected thing.
         parents: partitions and children with their parents, with which they are dropped.
         temporary: names of temporary tables: without a schema they are not about the table of that name.
-        typed: tables of a type, which are dropped with it.
+        shady: names of tables that may be others than they seem, or go with something else: those of a type,
+            and those of temporary tables of files whose place in the order is not known.
         loose: tables were attached where it cannot be seen, so that any DROP TABLE may take any table along.
         doubts: texts that may run at any time.
         unknown: groups of which nothing can be expected.
@@ -95,7 +96,7 @@ class State:
     made: dict[Thing, Origin] = field(default_factory=dict)
     parents: dict[Name, set[Name]] = field(default_factory=lambda: defaultdict(set))
     temporary: set[str] = field(default_factory=set)
-    typed: set[str] = field(default_factory=set)
+    shady: set[str] = field(default_factory=set)
     loose: bool = False
     doubts: list[Doubt] = field(default_factory=list)
     unknown: dict[Group, str] = field(default_factory=dict)
@@ -148,8 +149,8 @@ class State:
         if any(is_same(name, old) and name != old for name in family.union(thing.table for thing in moved)):
             self.loose = self.loose or any(is_same(name, old) for name in family)
             return
-        if old[1] in self.typed:
-            self.typed.add(new[1])
+        if old[1] in self.shady:
+            self.shady.add(new[1])
         self._move_family(old, new)
         for thing, origin in moved.items():
             by = replace(origin, file=f"{origin.file} and {file}")
@@ -176,7 +177,7 @@ class State:
         for doubt in self.doubts:
             for group in doubt.judgement.groups if doubt.judgement.dynamic else ():
                 unknown.setdefault(group, doubt.file)
-        self.forget(lambda thing, _origin: thing.group in unknown or thing.table[1] in self.typed)
+        self.forget(lambda thing, _origin: thing.group in unknown or thing.table[1] in self.shady)
         for doubt in self.doubts:
             self.apply(doubt)
         return Expectation({thing: origin.file for thing, origin in self.made.items()}, unknown)

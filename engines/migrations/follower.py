@@ -57,6 +57,10 @@ class Follower:
         shadowed = relation.relname in self.state.temporary
         return shadowed or relation.relpersistence == "t" or self.makes_temporary
 
+    def hide(self, name: str) -> None:
+        """Note a temporary table: until the session ends, its name without a schema is no other's."""
+        (self.state.temporary if self.ordered else self.state.shady).add(name)
+
     def add(self, group: Group, relation: Any, detail: str = "", *, entangled: bool = False) -> None:
         """Expect a thing, unless it may not have lasted to the end of the file."""
         if not self.undone and not self.is_temporary(relation):

@@ -98,7 +98,7 @@ class Undoing(Follower):
 
     def _move(self, relation: Any, new: Name) -> None:
         if self.is_temporary(relation):
-            self.state.temporary.add(new[1])
+            self.hide(new[1])
         else:
             self._move_name(self.name(relation), new)
 
