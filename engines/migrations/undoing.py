@@ -85,6 +85,8 @@ class Undoing(Follower):
             self.add(POLICIES, node.relation, node.newname or "", entangled=origin.entangled)
 
     def _rename_schema(self, old: str, new: str) -> None:
+        if not self.ordered:
+            self.remove_all(GROUPS)
         for schema, table in self.state.names():
             if schema == old:
                 self._move_name((schema, table), (new, table))
