@@ -1,10 +1,11 @@
-"""What the schema `groundwork` keeps of each run: who, with what, how long, and how long it waited for locks."""
+"""What the schema `groundwork` keeps of each run: who, with what, how long, and how it waited for locks."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,7 +130,7 @@ def test_long_file_is_measured_in_groups(project: Project) -> None:
 
     found = detail(project, "001").statements
     assert found[0].line == 1
-    assert {part.line - before.line for before, part in zip(found, found[1:], strict=False)} == {3}
+    assert {part.line - before.line for before, part in pairwise(found)} == {3}
     assert found[-1].line > 2495
 
 
@@ -141,9 +142,8 @@ def test_table_of_times_is_taken_away(project: Project) -> None:
     project.up()
 
     assert project.history == ["001", "002", "003", "004"]
-    assert [
-        version for version, found in survey(project.dsn, project.folder)[1].items() if found.statements
-    ] == ["004"]
+    known = survey(project.dsn, project.folder)[1]
+    assert [version for version, found in known.items() if found.statements] == ["004"]
 
 
 def test_database_of_an_earlier_version(project: Project) -> None:
