@@ -120,4 +120,5 @@ def _inside(script: Script, first: int, end: int) -> list[int]:
 
 
 def _must_be_first(script: Script, index: int) -> bool:
-    return bool(_FIRST.match(script.sql, script.statements[index].start))
+    start = script.statements[index].start
+    return script.sql[start] in "lLsS" and bool(_FIRST.match(script.sql, start))

@@ -106,10 +106,8 @@ def run_whole(job: Job, file: MigrationFile, shape: Atomic, *, first: ServerErro
 
     def attempt(retries: int) -> ServerError | None:
         waits.begin()
-        if first and not retries:
-            error: ServerError | None = first
-        else:
-            error = _try(job, file, compose(file, shape, job.options, waits=waits), waits)
+        again = message if not retries else compose(file, shape, job.options, waits=waits)
+        error = first if first and not retries else _try(job, file, again, waits)
         if error and error.sqlstate == LOCK_NOT_AVAILABLE:
             waits.refuse(message.locate(error).statement)
         return error
