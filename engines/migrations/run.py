@@ -13,7 +13,6 @@ from psycopg.conninfo import conninfo_to_dict
 
 from engines.migrations import ledger
 from engines.migrations.batch import Packer, run_batch
-from engines.migrations.batches import run_backfill
 from engines.migrations.details import read_details
 from engines.migrations.errors import MigrationError, RefusedError
 from engines.migrations.job import Job
@@ -22,7 +21,6 @@ from engines.migrations.plan import HISTORY_TABLE, Options, Plan, make_plan
 from engines.migrations.retry import Patience
 from engines.migrations.shape import Atomic, shape
 from engines.migrations.statements import read_script
-from engines.migrations.units import run_units
 from engines.migrations.whole import CLEAN, run_whole
 from engines.migrations.wire import Session, open_session, send, strings_conform, undo
 from engines.postgres import describe, redact
@@ -207,6 +205,8 @@ def _adopt(session: Session, plan: Plan, options: Options) -> None:
 def _run(job: Job, file: MigrationFile, history: History) -> None:
     """Run one file the way that it can be run."""
     if file.directives.backfill:
+        from engines.migrations.batches import run_backfill  # noqa: PLC0415  # few folders need it
+
         run_backfill(job, file, file.directives.backfill)
         return
     way = shape(read_script(file.sql), transaction=file.directives.transaction)
@@ -214,4 +214,6 @@ def _run(job: Job, file: MigrationFile, history: History) -> None:
     if isinstance(way, Atomic) and progress is None:
         run_whole(job, file, way)
     else:
+        from engines.migrations.units import run_units  # noqa: PLC0415  # as above
+
         run_units(job, file, progress)
