@@ -24,13 +24,16 @@ if TYPE_CHECKING:
     from engines.migrations.adopt import baseline
     from engines.migrations.amend import mark_disposable, repair, reset
     from engines.migrations.checks import Check
+    from engines.migrations.details import Detail
+    from engines.migrations.origin import signed
     from engines.migrations.plan import Options, Plan
     from engines.migrations.rules import read_rules
-    from engines.migrations.run import Outcome, apply, inspect
+    from engines.migrations.run import Outcome, apply, inspect, survey
     from engines.migrations.verification import require, verify
 
 __all__ = [
     "Check",
+    "Detail",
     "FailedError",
     "Folder",
     "FolderError",
@@ -51,6 +54,8 @@ __all__ = [
     "repair",
     "require",
     "reset",
+    "signed",
+    "survey",
     "verify",
 ]
 
@@ -60,9 +65,12 @@ _LATER: Final = {
     "Outcome": "run",
     "apply": "run",
     "inspect": "run",
+    "survey": "run",
     "mark_disposable": "amend",
     "repair": "amend",
     "reset": "amend",
+    "signed": "origin",
+    "Detail": "details",
     "Check": "checks",
     "baseline": "adopt",
     "read_rules": "rules",
