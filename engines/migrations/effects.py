@@ -147,7 +147,8 @@ class _File(Undoing):
 
     def alter(self, node: Any, _text: str) -> None:
         """Follow the parts of an ALTER TABLE that matter."""
-        if node.missing_ok and Thing(TABLES, self.name(node.relation)) not in self.state.made:
+        known = self.ordered and Thing(TABLES, self.name(node.relation)) in self.state.made
+        if node.missing_ok and not known:
             return self._undo_only(node)
         for command in node.cmds or ():
             self._alter(node.relation, command)
