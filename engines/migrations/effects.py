@@ -90,14 +90,15 @@ class _File(Undoing):
         if (node.name or "search_path").lower() != "search_path":
             return
         words = [getattr(getattr(arg, "val", None), "sval", None) or "" for arg in node.args or ()]
-        self.forget_path()
+        self.path = "" if words else None
         self.makes_temporary = words[:1] != [] and words[0].startswith("pg_temp")
         if len(words) == 1 and words[0].isidentifier() and not node.is_local and not self.makes_temporary:
             self.path = words[0]
 
     def transaction(self, _node: Any, _text: str) -> None:
-        """Leave the path open behind the border of a transaction."""
-        self.forget_path()
+        """Leave a path open that was set, behind the border of a transaction."""
+        if self.path is not None:
+            self.forget_path()
 
     def create(self, node: Any, _text: str) -> None:
         """Expect a table."""
@@ -117,14 +118,14 @@ class _File(Undoing):
         if node.objtype == _Object.OBJECT_TABLE:
             self._into(node.into)
 
-    def select(self, node: Any, _text: str) -> None:
+    def select(self, node: Any, text: str) -> None:
         """Expect the table of SELECT INTO; a function may have set the search path."""
         first = node
         while first.larg:
             first = first.larg
         if first.intoClause:
             self._into(first.intoClause)
-        self.forget_path()
+        self.called(text)
 
     def _into(self, into: Any) -> None:
         if self.is_temporary(into.rel):
@@ -147,7 +148,8 @@ class _File(Undoing):
 
     def alter(self, node: Any, _text: str) -> None:
         """Follow the parts of an ALTER TABLE that matter."""
-        known = self.ordered and Thing(TABLES, self.name(node.relation)) in self.state.made
+        name = self.name(node.relation)
+        known = self.ordered and name[0] and Thing(TABLES, name) in self.state.made
         if node.missing_ok and not known:
             return self._undo_only(node)
         for command in node.cmds or ():
@@ -177,12 +179,12 @@ class _File(Undoing):
     def do(self, _node: Any, text: str) -> None:
         """Take in a block that runs here; where the order is not known, it may have run later."""
         self.doubt(text, lasting=not self.ordered)
-        self.forget_path()
+        self.called(text)
 
     def runs(self, _node: Any, text: str) -> None:
         """Take in a statement that runs something by its name or text."""
         self.doubt(text, lasting=True)
-        self.forget_path()
+        self.called(text)
 
 
 _SETS: Final = {_Alter.AT_EnableRowSecurity: _ENABLED, _Alter.AT_ForceRowSecurity: _FORCED}

@@ -15,7 +15,9 @@ from engines.migrations.opaque import Judgement, mentions
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-Name = tuple[str | None, str]  # schema (None: any but the system's) and table
+# Schema and table. Without a schema it is one of the login's search path (None), or of one that is not known
+# (empty): any but the system's may be it.
+Name = tuple[str | None, str]
 Group = Literal["tables", "policies", "row security"]
 TABLES: Final = "tables"
 POLICIES: Final = "policies"
@@ -75,7 +77,7 @@ class Expectation:
 
 def is_same(one: Name, other: Name) -> bool:
     """Say whether two names may be one table."""
-    return one[1] == other[1] and (one[0] is None or other[0] is None or one[0] == other[0])
+    return one[1] == other[1] and (not one[0] or not other[0] or one[0] == other[0])
 
 
 @dataclass
@@ -89,6 +91,7 @@ class State:
         shady: names of tables that may be others than they seem, or go with something else: those of a type,
             and those of temporary tables of files whose place in the order is not known.
         loose: tables were attached where it cannot be seen, so that any DROP TABLE may take any table along.
+        roams: a function may change the search path, so that after any call it is not known.
         doubts: texts that may run at any time.
         unknown: groups of which nothing can be expected.
     """
@@ -98,6 +101,7 @@ class State:
     temporary: set[str] = field(default_factory=set)
     shady: set[str] = field(default_factory=set)
     loose: bool = False
+    roams: bool = False
     doubts: list[Doubt] = field(default_factory=list)
     unknown: dict[Group, str] = field(default_factory=dict)
     _gone: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -146,7 +150,7 @@ class State:
         moved = {thing: origin for thing, origin in self.made.items() if is_same(thing.table, old)}
         self.forget(lambda thing, _origin: thing in moved)
         family = self._family()
-        if any(is_same(name, old) and name != old for name in family.union(thing.table for thing in moved)):
+        if old[0] == "" or any(is_same(name, old) and name != old for name in self.names(moved)):
             self.loose = self.loose or any(is_same(name, old) for name in family)
             return
         if old[1] in self.shady:
@@ -156,9 +160,9 @@ class State:
             by = replace(origin, file=f"{origin.file} and {file}")
             self.add(replace(thing, table=new), by, ordered=ordered)
 
-    def names(self) -> set[Name]:
-        """Give every table that something is known about."""
-        return self._family().union(thing.table for thing in self.made)
+    def names(self, more: Iterable[Thing] = ()) -> set[Name]:
+        """Give every table that something is known about, or is in more things."""
+        return self._family().union(thing.table for thing in (*self.made, *more))
 
     def _family(self) -> set[Name]:
         """Give every table that is a partition or child, or has some."""

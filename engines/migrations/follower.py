@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 from engines.migrations.expectation import TABLES, Doubt, Group, Name, Origin, State, Thing, is_same
 from engines.migrations.opaque import judge
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from engines.migrations.file import MigrationFile
 
 
+_SETS_PATH: Final = re.compile(r"set_config.*search_path|exec.*search_path", re.IGNORECASE | re.DOTALL)
+
+
 class Follower:
     """Follows one file.
 
@@ -20,7 +24,7 @@ class Follower:
         state: what is expected so far.
         file: base name of the file.
         ordered: it surely ran behind the files before it, and before those behind it.
-        path: the schema of names without one; None: not known.
+        path: the schema of names without one; None: the login's; empty: not known.
         makes_temporary: tables without a schema are temporary ones.
         undone: it rolls something back, so that what it makes may not be there.
     """
@@ -36,6 +40,8 @@ class Follower:
         """Take in a text that nobody can follow; `lasting`: it may run again at any time."""
         judgement = judge(text)
         self.state.loose = self.state.loose or judgement.attaches
+        if lasting and _SETS_PATH.search(text):
+            self.state.roams = True
         doubt = Doubt(self.file, text, judgement)
         if lasting and judgement.groups:
             self.state.doubts.append(doubt)
@@ -44,7 +50,12 @@ class Follower:
 
     def forget_path(self) -> None:
         """Know no schema for names without one: any of that name will do."""
-        self.path, self.makes_temporary = None, False
+        self.path, self.makes_temporary = "", False
+
+    def called(self, text: str) -> None:
+        """Follow a call, which may set the search path."""
+        if self.state.roams or _SETS_PATH.search(text):
+            self.forget_path()
 
     def name(self, relation: Any) -> Name:
         """Give a table's name with the schema that it is surely in."""

@@ -108,7 +108,7 @@ def _read(session: Session, names: Sequence[str]) -> dict[str, list[Relation]]:
 
 
 def _matching(found: dict[str, list[Relation]], table: Name) -> list[Relation]:
-    return [one for one in found.get(table[1], []) if table[0] in {None, one.schema}]
+    return [one for one in found.get(table[1], []) if not table[0] or table[0] == one.schema]
 
 
 def _holds(found: dict[str, list[Relation]], thing: Thing) -> bool:

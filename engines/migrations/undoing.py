@@ -59,7 +59,7 @@ class Undoing(Follower):
     def _drop_schemas(self, schemas: set[str]) -> None:
         """Take out the tables that are, or may be, in dropped schemas, and every policy."""
         for name in self.state.names():
-            if name[0] is None or name[0] in schemas:
+            if not name[0] or name[0] in schemas:
                 self.remove(Thing(TABLES, name))
         self.remove_all([POLICIES] if self.ordered else GROUPS)
 
@@ -75,7 +75,7 @@ class Undoing(Follower):
             self._rename_policy(node)
         elif node.renameType in _RELATIONS:
             schema = node.relation.schemaname or self.path
-            self._move(node.relation, (schema, node.newname or ""))
+            self._move(node, (schema, node.newname or ""))
 
     def _rename_policy(self, node: Any) -> None:
         old = Thing(POLICIES, self.name(node.relation), node.subname or "")
@@ -96,13 +96,17 @@ class Undoing(Follower):
         if node.objectType == _Object.OBJECT_EXTENSION:
             self.remove_all([POLICIES, ROW_SECURITY])
         elif node.objectType in _RELATIONS:
-            self._move(node.relation, (node.newschema, node.relation.relname or ""))
+            self._move(node, (node.newschema, node.relation.relname or ""))
 
-    def _move(self, relation: Any, new: Name) -> None:
-        if self.is_temporary(relation):
+    def _move(self, node: Any, new: Name) -> None:
+        """Follow a table, if it is surely this one that moved."""
+        old = self.name(node.relation)
+        temporary = self.is_temporary(node.relation)
+        if temporary:
             self.hide(new[1])
-        else:
-            self._move_name(self.name(relation), new)
+        if temporary or (node.missing_ok and not self.ordered):
+            old = ("", old[1])
+        self._move_name(old, new)
 
     def _move_name(self, old: Name, new: Name) -> None:
         if not self.ordered:
