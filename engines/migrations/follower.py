@@ -25,7 +25,7 @@ class Follower:
         file: base name of the file.
         ordered: it surely ran behind the files before it, and before those behind it.
         path: the schema of names without one; None: the login's; empty: not known.
-        makes_temporary: tables without a schema are temporary ones.
+        makes_temporary: tables without a schema may be temporary ones.
         undone: it rolls something back, so that what it makes may not be there.
     """
 
@@ -50,12 +50,13 @@ class Follower:
 
     def forget_path(self) -> None:
         """Know no schema for names without one: any of that name will do."""
-        self.path, self.makes_temporary = "", False
+        self.path = ""
 
     def called(self, text: str) -> None:
         """Follow a call, which may set the search path."""
         if self.state.roams or _SETS_PATH.search(text):
             self.forget_path()
+            self.makes_temporary = self.makes_temporary or "pg_temp" in text.lower()
 
     def name(self, relation: Any) -> Name:
         """Give a table's name with the schema that it is surely in."""

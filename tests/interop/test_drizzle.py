@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engines.migrations import FailedError, RefusedError, baseline, repair
+from engines.migrations import FailedError, RefusedError, baseline, repair, verify
 from engines.migrations.folder import read_folder
 from tests.interop.fix_tools import same_schema
 
@@ -85,6 +85,7 @@ def test_drizzle_has_nothing_to_do_after_a_baseline(project: Project, tools: Pat
     assert project.drizzle_kit(tools).status == 0
     assert project.history() == rows
     assert project.rows("select count(*) from users") == [(2,)]
+    assert all(check.ok for check in verify(project.dsn, read_folder(project.path)))
     assert project.up().applied == ()
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engines.migrations import baseline
+from engines.migrations import baseline, verify
 from engines.migrations.folder import read_folder
 from tests.interop.fix_tools import MARK, same_schema
 
@@ -48,6 +48,7 @@ def test_drizzle_has_nothing_to_do_after_a_baseline(project: Project, tools_1: P
     assert project.drizzle(tools_1).status == 0
     assert project.drizzle_kit(tools_1).status == 0
     assert history(project) == rows
+    assert all(check.ok for check in verify(project.dsn, read_folder(project.path)))
     assert project.up().applied == ()
 
 

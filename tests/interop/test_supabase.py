@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engines.migrations import FolderError, RefusedError, baseline, repair
+from engines.migrations import FolderError, RefusedError, baseline, repair, verify
 from engines.migrations.folder import read_folder
 from tests.interop.fix_tools import same_schema
 
@@ -136,6 +136,7 @@ def test_cli_has_nothing_to_do_after_a_baseline(project: Project, tools: Path) -
     assert len(recorded) == len(FILES) - 1
     assert project.rows(ROWS) == rows
     assert upto_date(project, tools)
+    assert all(check.ok for check in verify(project.dsn, read_folder(project.path)))
     assert project.up().applied == ()
 
 
