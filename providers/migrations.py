@@ -26,6 +26,8 @@ from providers._crud import EngineProvider, Props, changed_keys, log, plain, rep
 if TYPE_CHECKING:
     from engines.migrations import Folder, MigrationFile, Plan
 
+# Shown beside the files that would run: it failed, or was killed before it.
+_VERIFICATION = "verification of the last run"
 # Shown in place of a plan when there is no database to ask (first preview, or nothing runs).
 _NOT_ASKED = "the database is not reachable yet; it is asked again during the update"
 
@@ -42,6 +44,8 @@ class MigrationsProvider(EngineProvider):
             return CheckResult(news, [CheckFailure("", str(error))])
         plan = _plan(news, folder)
         pending = {} if plan is None else {file.file: file.phase for file in _due(news, plan)}
+        if plan and plan.unverified and news["verify"]:
+            pending[_VERIFICATION] = news["phase"]
         _announce(news, folder, plan, known=olds.get("files", {}))
         failures = [CheckFailure("", text) for text in plan.refusals] if plan else []
         return CheckResult({**news, "pending": pending}, failures)

@@ -104,7 +104,7 @@ class State:
     roams: bool = False
     doubts: list[Doubt] = field(default_factory=list)
     unknown: dict[Group, str] = field(default_factory=dict)
-    _gone: dict[tuple[str, str], str] = field(default_factory=dict)
+    _gone: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def add(self, thing: Thing, origin: Origin, *, ordered: bool) -> None:
         """Expect a thing; where the order of files is not known, one that another file undid may be gone."""
@@ -113,12 +113,12 @@ class State:
 
     def _may_be_gone(self, thing: Thing, file: str) -> bool:
         keys = ((thing.table[1], ""), (thing.table[1], f"{thing.group} {thing.detail}"))
-        return any(self._gone.get(key, file) != file for key in keys)
+        return any(self._gone.get(key, set()) - {file} for key in keys)
 
     def remember_gone(self, thing: Thing, file: str) -> None:
         """Remember that a file whose place in the order is not known undid something."""
         detail = "" if thing.group == TABLES else f"{thing.group} {thing.detail}"
-        self._gone[thing.table[1], detail] = file
+        self._gone[thing.table[1], detail].add(file)
 
     def forget(self, doomed: Callable[[Thing, Origin], bool]) -> None:
         """Take things out of the expectation."""

@@ -11,13 +11,16 @@ if TYPE_CHECKING:
     from engines.migrations.rules import Rules
     from engines.migrations.wire import Session
 
-# A right on one column is enough; MAINTAIN and TRIGGER give no rows, TRUNCATE takes all.
+# A right on one column is enough; TRUNCATE takes all rows, TRIGGER and MAINTAIN give none. Tables of
+# extensions belong to whoever made the extension, who alone could change them.
 _OPEN: Final[LiteralString] = """
 select n.nspname::text, c.relname::text, array_agg(r.rolname::text order by r.rolname)
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 join pg_catalog.pg_roles r on r.rolname in ('anon', 'authenticated')
 where c.relkind in ('r', 'p') and not c.relrowsecurity and n.nspname = any(%s)
+  and not exists (select from pg_catalog.pg_depend d
+    where d.objid = c.oid and d.classid = 'pg_catalog.pg_class'::regclass and d.deptype = 'e')
   and pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE')
   and (pg_catalog.has_table_privilege(r.oid, c.oid, 'DELETE, TRUNCATE')
     or pg_catalog.has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, REFERENCES'))

@@ -28,7 +28,7 @@ from pg_catalog.pg_constraint k
 join pg_catalog.pg_class t on t.oid = k.conrelid
 join pg_catalog.pg_namespace n on n.oid = t.relnamespace
 join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum = k.conkey[1]
-where not k.convalidated and cardinality(k.conkey) = 1
+where not k.convalidated and cardinality(k.conkey) = 1 and pg_catalog.pg_has_role(t.relowner, 'USAGE')
   and (k.contype = 'n' or k.contype = 'c' and pg_catalog.pg_get_constraintdef(k.oid)
     = format('CHECK ((%I IS NOT NULL)) NOT VALID', a.attname))
 order by 1, 2, 3
@@ -97,4 +97,5 @@ def _count(session: Session, column: Column) -> list[str]:
     if failure:
         return [f"the NULLs of {column} ({column.why}) cannot be counted: {failure.text}"]
     number = int(answers[-1][0][0])
-    return [f"{column} is NULL in {number:,} rows ({column.why})"] if number else []
+    rows = "1 row" if number == 1 else f"{number:,} rows"
+    return [f"{column} is NULL in {rows} ({column.why})"] if number else []

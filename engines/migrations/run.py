@@ -99,7 +99,9 @@ def inspect(dsn: str, folder: Folder, *, options: Options | None = None) -> Plan
     """
     with connect(dsn) as session:
         send(session, _CAREFUL)
-        return make_plan(folder, ledger.read(session, ledger.tables(session), folder), options)
+        found = ledger.tables(session)
+        plan = make_plan(folder, ledger.read(session, found, folder), options)
+        return replace(plan, unverified=counts.TABLE in found)
 
 
 def survey(dsn: str, folder: Folder) -> tuple[Plan, Mapping[str, Detail]]:

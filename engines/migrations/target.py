@@ -15,6 +15,7 @@ from engines.migrations.errors import RefusedError
 from engines.postgres import describe
 
 _PORT: Final = 5432
+_NEEDED: Final = {"host": "a host", "dbname": "a database"}
 # These send a session elsewhere although its URL names a host.
 _ELSEWHERE: Final = ("PGHOSTADDR", "PGSERVICE")
 
@@ -32,7 +33,7 @@ def named(dsn: str, command: str) -> str:
     """
     target = describe(dsn) if dsn else ""  # raises, without the password, when it cannot be parsed
     parts = conninfo_to_dict(dsn)
-    missing = [what for what, keys in _NEEDED.items() if not any(parts.get(key) for key in keys)]
+    missing = [what for key, what in _NEEDED.items() if not parts.get(key)]
     if missing:
         refusal = (
             f"{command} needs a database URL that names {' and '.join(missing)}; this one would leave it to "
@@ -45,6 +46,3 @@ def named(dsn: str, command: str) -> str:
             [f"{command} is about {target}, but the variable {elsewhere[0]} may send it elsewhere; unset it"]
         )
     return make_conninfo(dsn, port=parts.get("port") or _PORT)
-
-
-_NEEDED: Final = {"a host": ("host", "hostaddr"), "a database": ("dbname",)}

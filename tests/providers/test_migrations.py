@@ -37,6 +37,21 @@ def test_result_that_does_not_hold_fails_the_update(props: dict[str, Any], tmp_p
     assert (created.outs or {})["latest"] == "001"
 
 
+def test_verification_that_failed_is_pending(props: dict[str, Any], tmp_path: Path) -> None:
+    """An update that failed for its verification is not done: the next one asks again, until it holds."""
+    provider = MigrationsProvider()
+    with pytest.raises(UnverifiedError):
+        provider.create(props)
+    news = provider.check({}, props).inputs
+    assert news["pending"] == {"verification of the last run": "expand"}
+    assert provider.diff("id", news, news).changes
+
+    (tmp_path / "checks" / "rules.toml").write_text("shrink_percent = 50", encoding="utf-8")
+    provider.update("id", news, news)
+    news = provider.check({}, props).inputs
+    assert not provider.diff("id", news, news).changes
+
+
 def test_not_verified_when_not_asked(props: dict[str, Any]) -> None:
     """Without verification nothing is counted, so that a later one does not compare with old rows."""
     MigrationsProvider().create({**props, "verify": False})

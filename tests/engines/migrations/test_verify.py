@@ -116,6 +116,15 @@ class TestExposed:
         rule(project, 'without_rls = ["public.a", "public.b"]')
         assert failed(project) == {}
 
+    @pytest.mark.usefixtures("roles")
+    def test_table_of_an_extension(self, project: Project) -> None:
+        """A table that an extension brought is not the product's to guard."""
+        project.execute("create table a (); grant select on a to anon; alter extension plpgsql add table a")
+
+        assert failed(project) == {}
+        project.execute("alter extension plpgsql drop table a")
+        assert set(failed(project)) == {"row security"}
+
 
 class TestNulls:
     """Columns that must hold no NULL."""
@@ -130,7 +139,7 @@ class TestNulls:
         assert failed(project)["nulls"].splitlines()[:-1] == [
             "column public.a.y of rules.toml does not exist",
             "column public.b.z of rules.toml does not exist",
-            "public.a.Id is NULL in 1 rows (rules.toml)",
+            "public.a.Id is NULL in 1 row (rules.toml)",
             "public.a.x is NULL in 2 rows (rules.toml)",
         ]
 
@@ -152,8 +161,8 @@ class TestNulls:
         )
 
         assert failed(project)["nulls"].splitlines()[:-1] == [
-            "public.a.x is NULL in 1 rows (constraint no_x, which is not validated)",
-            "public.a.z is NULL in 1 rows (constraint no_z, which is not validated)",
+            "public.a.x is NULL in 1 row (constraint no_x, which is not validated)",
+            "public.a.z is NULL in 1 row (constraint no_z, which is not validated)",
         ]
 
 
