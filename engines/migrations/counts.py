@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 TABLE: Final = "groundwork.row_counts"
 _LEAST: Final = 10  # fewer lost rows are no alarm
-# Small tables are counted, of others the server's own estimate is taken; each try is bounded.
+# Small tables are counted, of others the server's own estimate is taken; each try is bounded. The exception
+# ends each count's subtransaction, and with it the locks on the table and its indexes.
 _TAKE: Final[LiteralString] = """
 begin;
 create table if not exists groundwork.row_counts (
@@ -46,6 +47,7 @@ do $count$
 declare
   item record;
   number bigint;
+  is_exact boolean;
   began timestamptz := clock_timestamp();
 begin
   for item in
@@ -58,20 +60,24 @@ begin
         where d.objid = c.oid and d.classid = 'pg_catalog.pg_class'::regclass and d.deptype = 'e')
       and not exists (select from groundwork.row_counts k
         where k.schema_name = n.nspname and k.table_name = c.relname)
+    order by 1, 2
   loop
+    number := null;
+    is_exact := false;
     begin
-      if pg_relation_size(item.oid) <= 1000 * 8192 and clock_timestamp() < began + interval '2 s' then
+      is_exact := pg_relation_size(item.oid) <= 1000 * 8192 and clock_timestamp() < began + interval '2 s';
+      if is_exact then
         execute format('select count(*) from only %I.%I', item.schema_name, item.table_name) into number;
-        insert into groundwork.row_counts (schema_name, table_name, relation, rows, exact)
-        values (item.schema_name, item.table_name, item.oid, number, true);
       else
-        insert into groundwork.row_counts (schema_name, table_name, relation, rows, exact)
-        values (item.schema_name, item.table_name, item.oid, pg_stat_get_live_tuples(item.oid), false);
+        number := pg_stat_get_live_tuples(item.oid);
       end if;
-    exception when others then
-      insert into groundwork.row_counts (schema_name, table_name, relation, rows, exact)
-      values (item.schema_name, item.table_name, item.oid, null, false);
+      raise exception 'counted';
+    exception
+      when raise_exception then null;
+      when others then number := null;
     end;
+    insert into groundwork.row_counts (schema_name, table_name, relation, rows, exact)
+    values (item.schema_name, item.table_name, item.oid, number, is_exact);
   end loop;
 end $count$;
 commit
@@ -183,7 +189,9 @@ def _exactly(session: Session, counts: Sequence[Count], limit: str) -> list[int 
     found: list[int | None] = []
     while len(found) < len(counts):
         queries = [_query(count) for count in counts[len(found) :]]
-        answers, failure = ask(session, ";".join([_BEGIN, limit, *queries, "rollback"]))
+        # Each in a transaction of its own: the server may have no room for locks on all tables at once.
+        message = ";".join(f"{_BEGIN};{limit};{query};rollback" for query in queries)
+        answers, failure = ask(session, message)
         undo(session)
         found += [int(rows[0][0]) for rows in answers]
         found += [None] if failure else []

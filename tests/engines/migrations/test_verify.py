@@ -296,6 +296,29 @@ class TestRows:
         messages = {check["name"]: check["message"] for check in json.loads(done.stdout)["checks"]}
         assert messages["row counts"] == "not counted: public.a"
 
+    def test_counting_keeps_no_locks(
+        self, project: Project, gate: Callable[[], None], until: Callable[[Callable[[], object]], object]
+    ) -> None:
+        """A table is locked only while it is counted, not until all are: the product may need it."""
+        self.fill(project)
+        project.execute("create table slow (n int); insert into slow select generate_series(1, 20)")
+        project.execute(
+            "create function wait() returns boolean language plpgsql as $$ begin"
+            "  perform pg_advisory_xact_lock_shared(4711); return true; end $$;"
+            "create schema groundwork; create table groundwork.row_counts (schema_name text, table_name text,"
+            "  relation oid, rows bigint, exact boolean, counted_at timestamptz default clock_timestamp(),"
+            "  check (table_name <> 'slow' or wait()))"
+        )
+        project.write(_001_a="select 1")
+        runner = project.start("up")
+        until(lambda: project.rows("select from pg_locks where objid = 4711 and not granted"))
+        locks = project.rows("select from pg_locks where relation = 'a'::regclass")
+        gate()
+        runner.communicate()
+
+        assert locks == []
+        assert runner.returncode == 0
+
     @pytest.mark.parametrize("value", ["", "1a", "a b", "a,,b", "a.b.c", '"'])
     def test_misspelt_directive(self, project: Project, value: str) -> None:
         """A list of tables that is none is refused with the file."""
