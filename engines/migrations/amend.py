@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, LiteralString
 
 from engines.migrations import ledger
@@ -89,7 +90,8 @@ def repair(
     """
     options = options or Options()
     files = {file.version: file for file in folder.files}
-    with connect(dsn) as session, hold(session, options.wait_s, lambda _text: None):
+    with connect(dsn) as session, hold(session, options.wait_s, lambda _text: None) as holder:
+        options = replace(options, holder=holder)
         found = ledger.tables(session)
         history = ledger.read(session, found, folder)
         ledger.ensure(session, folder, found, history)

@@ -20,6 +20,7 @@ from engines.migrations.ledger import insert_text
 from engines.migrations.lock import backoff
 from engines.migrations.meter import Meter, percent
 from engines.migrations.pace import Limits, Pace, after_batch, after_trouble, first_pace, why_slow
+from engines.migrations.pooler import explain, still_ours
 from engines.migrations.ranges import Target, UnfitError, find_target, first_control
 from engines.migrations.retry import Patience, Tried, try_until_granted
 from engines.migrations.statements import read_script
@@ -114,7 +115,8 @@ class _Attempt:
         opening = ["begin", *self._limits(), _BATCH]
         head = ";".join(opening) + ";\n"
         self.offset, self.width = len(head), len(condition)
-        record = row.advance_text(run.file.version, self.control, after)
+        record = f"select {still_ours(run.options.holder)};"
+        record += row.advance_text(run.file.version, self.control, after)
         answers, error = ask(run.session, f"{head}{run.template.fill(condition)}\n;{record};commit")
         if error is None:
             self.after, self.took_s = after, float(answers[-1][0][0]) / 1000
@@ -312,5 +314,5 @@ def _finish(run: _Run) -> None:
     error = send(run.session, f"begin;{CLEAN};{record};commit")
     if error:
         undo(run.session)
-        text = f"all batches are done, but that cannot be recorded: {error.text}"
+        text = f"all batches are done, but that cannot be recorded: {explain(error).text}"
         raise _stopped(run.file, f"{text}; run again, which records it")

@@ -17,11 +17,14 @@ from engines.migrations.errors import FailedError
 from engines.migrations.history_drizzle import DrizzleTable
 from engines.migrations.history_table import HistoryTable, SupabaseTable, fill
 from engines.migrations.plan import History, Options, Progress
+from engines.migrations.pooler import WHO, still_ours
 from engines.migrations.statements import prefix_hashes, read_script
 from engines.migrations.wire import send, undo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from psycopg import Cursor
 
     from engines.migrations.file import MigrationFile
     from engines.migrations.folder import Folder
@@ -108,7 +111,15 @@ Columns = dict[str, set[str]]
 
 def tables(session: Session) -> Columns:
     """List which of our tables exist, with their columns."""
-    return {str(name): set(columns) for name, columns in _fetch(session, _TABLES)}
+    return look(session)[0]
+
+
+def look(session: Session) -> tuple[Columns, int]:
+    """List our tables as `tables` does, and give the id of the server process, in one round trip."""
+    cursor: Cursor[Any] = session.execute(sql.SQL(";").join([sql.SQL(WHO), sql.SQL(_TABLES)]))
+    ((backend,),) = cursor.fetchall()
+    cursor.nextset()
+    return {str(name): set(columns) for name, columns in cursor.fetchall()}, backend
 
 
 def table_of(folder: Folder) -> HistoryTable:
@@ -172,10 +183,6 @@ def read(session: Session, found: Columns, folder: Folder) -> History:
     return History(records, progress, backfills)
 
 
-def _fetch(session: Session, query: LiteralString) -> list[Any]:
-    return list(session.execute(query).fetchall())
-
-
 def insert_text(
     file: MigrationFile,
     options: Options,
@@ -213,7 +220,7 @@ def _side_text(file: MigrationFile, options: Options, retries: int, times: str) 
     """
     what = (file.version, file.file, file.checksum, file.phase, retries)
     who = (options.actor, options.stack, options.tool_version)
-    return fill(_INSERT_SIDE, *what, *who) + times + _OVERWRITE_SIDE
+    return f"{fill(_INSERT_SIDE, *what, *who)}{times} where {still_ours(options.holder)}{_OVERWRITE_SIDE}"
 
 
 def delete_text(folder: Folder, version: str, rows: Sequence[int] = ()) -> str:

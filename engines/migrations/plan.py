@@ -39,6 +39,7 @@ class Options:
         wait_s: how long to wait for another runner, in seconds.
         lock_timeout_ms: how long one try may wait for a lock, and so make the product wait.
         retry_s: how long to try again while locks are not granted, in seconds.
+        holder: the server process that holds the migration lock, once it is taken.
     """
 
     to: str | None = None
@@ -50,6 +51,7 @@ class Options:
     wait_s: float = 600.0
     lock_timeout_ms: int = 100
     retry_s: float = 300.0
+    holder: int | None = None
 
 
 @dataclass(frozen=True)

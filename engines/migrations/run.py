@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from engines.migrations import ledger
 from engines.migrations.batch import Sharing, run_batch
@@ -16,6 +15,7 @@ from engines.migrations.batches import run_backfill
 from engines.migrations.errors import MigrationError, RefusedError
 from engines.migrations.lock import hold
 from engines.migrations.plan import HISTORY_TABLE, Options, Plan, make_plan
+from engines.migrations.pooler import backend_of, refuse_known_port, refuse_shared
 from engines.migrations.retry import Patience
 from engines.migrations.shape import Atomic, shape
 from engines.migrations.statements import read_script
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from engines.migrations.folder import Folder
     from engines.migrations.plan import History
 
-_TRANSACTION_POOLER_PORT = "6543"
 # A message that took longer may hold slow files: the next ones go one by one, each reported as it ends.
 _BRIEF_S = 1.0
 _CAREFUL = "set default_transaction_read_only = on;set statement_timeout = '10s';set lock_timeout = '1s'"
@@ -54,36 +53,37 @@ class Outcome:
     history_table: str = HISTORY_TABLE
 
 
-def refuse_transaction_pooler(dsn: str) -> None:
-    """Refuse a pooler that gives each transaction another session.
-
-    Source: https://supabase.com/docs/guides/database/connecting-to-postgres
-
-    Raises:
-        RefusedError: the port is that of such a pooler.
-    """
-    if str(conninfo_to_dict(dsn).get("port")) == _TRANSACTION_POOLER_PORT:
-        raise RefusedError(
-            ["port 6543 is a transaction pooler, which cannot hold the migration lock; use the port 5432"]
-        )
-
-
 @contextmanager
 def connect(dsn: str) -> Iterator[Session]:
-    """Hold the session of a run.
+    """Hold a session that is ours alone.
 
     Raises:
         DatabaseUnreachableError: nothing answers, or the login is refused.
         RefusedError: it is a transaction pooler.
         MigrationError: the login may not read or write the history, or the connection was lost.
     """
+    with _open(dsn) as session:
+        refuse_shared(dsn, session, backend_of(session))
+        yield session
+
+
+@contextmanager
+def _open(dsn: str) -> Iterator[Session]:
+    """Hold a session that may still be shared."""
     target = describe(dsn)  # raises, without the password, when it cannot be parsed
-    refuse_transaction_pooler(dsn)
+    refuse_known_port(dsn)
     with open_session(dsn) as session:
         try:
             yield session
         except psycopg.Error as error:
             raise MigrationError(f"{target}: {redact(str(error).strip(), dsn)}") from None
+
+
+def _look(dsn: str, session: Session) -> ledger.Columns:
+    """List our tables, and refuse a shared session, in one round trip where the connection is direct."""
+    found, backend = ledger.look(session)
+    refuse_shared(dsn, session, backend)
+    return found
 
 
 def inspect(dsn: str, folder: Folder, *, options: Options | None = None) -> Plan:
@@ -93,9 +93,11 @@ def inspect(dsn: str, folder: Folder, *, options: Options | None = None) -> Plan
         DatabaseUnreachableError: nothing answers, or the login is refused.
         RefusedError: it is a transaction pooler.
     """
-    with connect(dsn) as session:
+    with _open(dsn) as session:
+        found = _look(dsn, session)
+        # Not before: a transaction pooler would hand these settings to its other clients.
         send(session, _CAREFUL)
-        return make_plan(folder, ledger.read(session, ledger.tables(session), folder), options)
+        return make_plan(folder, ledger.read(session, found, folder), options)
 
 
 def apply(dsn: str, folder: Folder, *, options: Options, report: Callable[[str], None]) -> Outcome:
@@ -112,13 +114,14 @@ def apply(dsn: str, folder: Folder, *, options: Options, report: Callable[[str],
         RefusedError: nothing was run.
         FailedError: a file was refused by the server; the files before it stay.
     """
-    with connect(dsn) as session:
-        found = ledger.tables(session)
+    with _open(dsn) as session:
+        found = _look(dsn, session)
         plan = make_plan(folder, ledger.read(session, found, folder), options)
         if plan.refusals or (ledger.is_ready(found, folder) and not plan.pending and not plan.adopted):
             return _done(_allowed(plan), [])
-        with hold(session, options.wait_s, report):
-            return _apply_locked(session, folder, options, Patience(dsn, options.retry_s, report))
+        with hold(session, options.wait_s, report) as holder:
+            patience = Patience(dsn, options.retry_s, report)
+            return _apply_locked(session, folder, replace(options, holder=holder), patience)
 
 
 def _allowed(plan: Plan) -> Plan:

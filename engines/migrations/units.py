@@ -15,6 +15,7 @@ from psycopg import sql
 from engines.migrations import ledger
 from engines.migrations.failure import Place, failed
 from engines.migrations.kinds import Kind
+from engines.migrations.pooler import still_ours
 from engines.migrations.recover import happened
 from engines.migrations.retry import Patience, Tried, try_until_granted
 from engines.migrations.shape import Unit, UnitKind, shape
@@ -41,7 +42,7 @@ class _Run:
 
     def as_login(self, record: str) -> str:
         """Let a record be written whatever role the file has taken, without changing that role."""
-        return f"set local role {self.login};{record}"
+        return f"set local role {self.login};select {still_ours(self.options.holder)};{record}"
 
 
 def run_units(
