@@ -197,9 +197,14 @@ def _alone(run: _Run, unit: Unit, *, resumed: bool) -> tuple[Tried, int]:
     timeout = f";set lock_timeout = '{run.options.lock_timeout_ms}ms'" if not patient else ""
     _must(run, f"begin;{run.as_login(ledger.running_text(run.file, unit.first))};commit{timeout}")
 
-    tried = try_until_granted(
-        run.session, lambda _retries: send(run.session, run.script.sql[begin:end]), run.patience
-    )
+    def attempt(retries: int) -> ServerError | None:
+        # A file's own lock_timeout may have left an INVALID index.
+        traces = retries and "CONCURRENTLY" in statement.tag
+        if traces and happened(run.session, run.file, run.script, statement):
+            return None
+        return send(run.session, run.script.sql[begin:end])
+
+    tried = try_until_granted(run.session, attempt, run.patience)
     if tried.error is None:
         _must(run, record + ("" if patient else ";set lock_timeout = 0"))
     return tried, -begin
