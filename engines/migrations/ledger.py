@@ -14,10 +14,11 @@ from psycopg import sql
 from engines.migrations import control
 from engines.migrations.backfill import Unfinished
 from engines.migrations.errors import FailedError
+from engines.migrations.greeting import GREETING, Greeting
 from engines.migrations.history_drizzle import DrizzleTable
 from engines.migrations.history_table import HistoryTable, SupabaseTable, fill
 from engines.migrations.plan import History, Options, Progress
-from engines.migrations.pooler import WHO, still_ours
+from engines.migrations.pooler import still_ours
 from engines.migrations.statements import prefix_hashes, read_script
 from engines.migrations.wire import send, undo
 
@@ -67,6 +68,8 @@ where (n.nspname, c.relname) in (('supabase_migrations', 'schema_migrations'), (
                                  ('drizzle', '__drizzle_migrations'))
 group by 1
 """
+# The driver reads times in this style only; CLEAN brings the login's own back before files run.
+_ISO: Final = sql.SQL("set datestyle = 'ISO'")
 _PROGRESS_QUERY: Final = sql.SQL("select version, done, prefix, running from groundwork.migration_progress")
 _INSERT_SIDE: Final[LiteralString] = """
 insert into groundwork.migrations
@@ -114,12 +117,12 @@ def tables(session: Session) -> Columns:
     return look(session)[0]
 
 
-def look(session: Session) -> tuple[Columns, int]:
-    """List our tables as `tables` does, and give the id of the server process, in one round trip."""
-    cursor: Cursor[Any] = session.execute(sql.SQL(";").join([sql.SQL(WHO), sql.SQL(_TABLES)]))
-    ((backend,),) = cursor.fetchall()
+def look(session: Session) -> tuple[Columns, Greeting]:
+    """List our tables as `tables` does, and tell what session it is, in one round trip."""
+    cursor: Cursor[Any] = session.execute(sql.SQL(";").join([sql.SQL(GREETING), sql.SQL(_TABLES)]))
+    (greeting,) = cursor.fetchall()
     cursor.nextset()
-    return {str(name): set(columns) for name, columns in cursor.fetchall()}, backend
+    return {str(name): set(columns) for name, columns in cursor.fetchall()}, Greeting(*greeting)
 
 
 def table_of(folder: Folder) -> HistoryTable:
@@ -170,7 +173,8 @@ def read(session: Session, found: Columns, folder: Folder) -> History:
     queries += [sql.SQL(control.UNFINISHED)] if control.TABLE in found else []
     if not queries:
         return History()
-    cursor = session.execute(sql.SQL(";").join(queries))
+    cursor = session.execute(sql.SQL(";").join([_ISO, *queries]))
+    cursor.nextset()
     records = table.records(cursor.fetchall(), folder) if columns else {}
     if columns and _PROGRESS in found:
         cursor.nextset()

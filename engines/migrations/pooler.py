@@ -55,12 +55,6 @@ def refuse_known_port(dsn: str) -> None:
         )
 
 
-def backend_of(session: Session) -> int:
-    """Ask which server process answers."""
-    row = session.execute(WHO).fetchone()
-    return int(str(row[0])) if row else 0
-
-
 def refuse_shared(dsn: str, session: Session, backend: int) -> None:
     """Refuse a pooler that does not keep one server process for one session.
 

@@ -13,9 +13,10 @@ from engines.migrations import ledger
 from engines.migrations.batch import Sharing, run_batch
 from engines.migrations.batches import run_backfill
 from engines.migrations.errors import MigrationError, RefusedError
+from engines.migrations.greeting import greet
 from engines.migrations.lock import hold
 from engines.migrations.plan import HISTORY_TABLE, Options, Plan, make_plan
-from engines.migrations.pooler import backend_of, refuse_known_port, refuse_shared
+from engines.migrations.pooler import refuse_known_port, refuse_shared
 from engines.migrations.retry import Patience
 from engines.migrations.shape import Atomic, shape
 from engines.migrations.statements import read_script
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from engines.migrations.file import MigrationFile
     from engines.migrations.folder import Folder
+    from engines.migrations.greeting import Greeting
     from engines.migrations.plan import History
 
 # A message that took longer may hold slow files: the next ones go one by one, each reported as it ends.
@@ -54,16 +56,24 @@ class Outcome:
 
 
 @contextmanager
-def connect(dsn: str) -> Iterator[Session]:
+def connect(dsn: str, *, writes: bool) -> Iterator[Session]:
     """Hold a session that is ours alone.
+
+    Args:
+        dsn: where to.
+        writes: refuse a session that may only read.
 
     Raises:
         DatabaseUnreachableError: nothing answers, or the login is refused.
-        RefusedError: it is a transaction pooler.
+        RefusedError: it is a transaction pooler, the login's search_path hides PostgreSQL's own functions, or
+            it may only read.
         MigrationError: the login may not read or write the history, or the connection was lost.
     """
     with _open(dsn) as session:
-        refuse_shared(dsn, session, backend_of(session))
+        greeting = greet(session)
+        _accept(dsn, session, greeting)
+        if writes and greeting.unwritable:
+            raise RefusedError([greeting.unwritable])
         yield session
 
 
@@ -79,11 +89,33 @@ def _open(dsn: str) -> Iterator[Session]:
             raise MigrationError(f"{target}: {redact(str(error).strip(), dsn)}") from None
 
 
-def _look(dsn: str, session: Session) -> ledger.Columns:
-    """List our tables, and refuse a shared session, in one round trip where the connection is direct."""
-    found, backend = ledger.look(session)
-    refuse_shared(dsn, session, backend)
-    return found
+def _accept(dsn: str, session: Session, greeting: Greeting) -> None:
+    """Refuse a session in which our own SQL would not do what it says."""
+    refuse_shared(dsn, session, greeting.backend)
+    if greeting.shadowed:
+        raise RefusedError([greeting.shadowed])
+
+
+def _plan(
+    dsn: str, session: Session, folder: Folder, options: Options | None, opening: str = ""
+) -> tuple[Plan, ledger.Columns]:
+    """Plan in two round trips, and give our tables.
+
+    Args:
+        dsn: where the session was opened.
+        session: may still be shared.
+        folder: the files.
+        options: how to run.
+        opening: settings, which a pooler that shares the session would hand to its other clients.
+    """
+    found, greeting = ledger.look(session)
+    _accept(dsn, session, greeting)
+    if opening:
+        send(session, opening)
+    plan = make_plan(folder, ledger.read(session, found, folder), options)
+    if plan.pending and greeting.unwritable:
+        plan = replace(plan, refusals=(*plan.refusals, greeting.unwritable))
+    return plan, found
 
 
 def inspect(dsn: str, folder: Folder, *, options: Options | None = None) -> Plan:
@@ -94,10 +126,7 @@ def inspect(dsn: str, folder: Folder, *, options: Options | None = None) -> Plan
         RefusedError: it is a transaction pooler.
     """
     with _open(dsn) as session:
-        found = _look(dsn, session)
-        # Not before: a transaction pooler would hand these settings to its other clients.
-        send(session, _CAREFUL)
-        return make_plan(folder, ledger.read(session, found, folder), options)
+        return _plan(dsn, session, folder, options, _CAREFUL)[0]
 
 
 def apply(dsn: str, folder: Folder, *, options: Options, report: Callable[[str], None]) -> Outcome:
@@ -115,8 +144,7 @@ def apply(dsn: str, folder: Folder, *, options: Options, report: Callable[[str],
         FailedError: a file was refused by the server; the files before it stay.
     """
     with _open(dsn) as session:
-        found = _look(dsn, session)
-        plan = make_plan(folder, ledger.read(session, found, folder), options)
+        plan, found = _plan(dsn, session, folder, options)
         if plan.refusals or (ledger.is_ready(found, folder) and not plan.pending and not plan.adopted):
             return _done(_allowed(plan), [])
         with hold(session, options.wait_s, report) as holder:
