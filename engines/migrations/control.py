@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, LiteralString
 
-from psycopg import sql
+from engines.migrations.history_table import fill
 
 if TYPE_CHECKING:
     from engines.migrations.file import MigrationFile
@@ -106,10 +106,6 @@ class Control:
         return replace(self, stage=stage, last_key=last_key, rows_done=done, batches=batches, batch_rows=rows)
 
 
-def _fill(template: LiteralString, *cells: object) -> str:
-    return sql.SQL(template).format(*(sql.Literal(cell) for cell in cells)).as_string(None)
-
-
 def read_control(session: Session, version: str) -> Control | None:
     """Read where an earlier run stopped; None: nothing is done yet."""
     row = session.execute(_READ, [version]).fetchone()
@@ -124,17 +120,17 @@ def begin_control(session: Session, file: MigrationFile, template: Template, con
 
 def wanted_text(version: str) -> str:
     """Give the SQL that asks what people want."""
-    return _fill("select wanted from groundwork.backfills where version = {}", version)
+    return fill("select wanted from groundwork.backfills where version = {}", version)
 
 
 def steer_text(version: str, wanted: str) -> str:
     """Give the SQL by which people steer a backfill."""
-    return _fill("update groundwork.backfills set wanted = {} where version = {}", wanted, version)
+    return fill("update groundwork.backfills set wanted = {} where version = {}", wanted, version)
 
 
 def advance_text(version: str, before: Control, after: Control) -> str:
     """Give the SQL that records a batch inside of its transaction, and returns its milliseconds."""
-    return _fill(
+    return fill(
         _ADVANCE,
         *(after.stage, after.last_key, after.rows_done, after.batches, after.batch_rows),
         *(version, before.batches),
@@ -143,4 +139,4 @@ def advance_text(version: str, before: Control, after: Control) -> str:
 
 def finish_text(version: str) -> str:
     """Give the SQL that ends the record, after the history rows were written."""
-    return _fill(_FINISH, version, version)
+    return fill(_FINISH, version, version)
