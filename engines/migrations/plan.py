@@ -113,7 +113,7 @@ class History:
 
 @dataclass(frozen=True)
 class Entry:
-    """One version with its status; `file` is None where the file is missing, `percent` but for backfills."""
+    """One version with its status; `file` is None where the file is missing, `percent` where none is done."""
 
     version: str
     name: str
@@ -163,6 +163,11 @@ class Plan:
     def partial(self) -> tuple[str, ...]:
         """Name the files of which a part is applied."""
         return self._named("partial")
+
+    @property
+    def percents(self) -> Mapping[str, float]:
+        """Say by version how much of a file is done that is not finished."""
+        return {e.version: e.percent for e in self.entries if e.percent is not None}
 
     @property
     def latest(self) -> str | None:
@@ -217,9 +222,17 @@ def _entry(file: MigrationFile, history: History) -> Entry:
         status: Status = "partial" if history.begun(file.version) else "pending"
     else:
         status = "applied" if _is_same(file, record) else "edited"
-    unfinished = history.backfills.get(file.version)
-    percent = unfinished.percent if unfinished and status == "partial" else None
+    percent = _percent(file, history) if status == "partial" else None
     return Entry(file.version, file.name, status, file, record, percent)
+
+
+def _percent(file: MigrationFile, history: History) -> float | None:
+    """Say how much of a file is done: rows of a backfill, statements of any other."""
+    unfinished, progress = history.backfills.get(file.version), history.progress.get(file.version)
+    if unfinished:
+        return unfinished.percent
+    total = len(read_script(file.sql).statements)
+    return min(100.0 * progress.done / max(total, 1), 100.0) if progress else None
 
 
 def _is_same(file: MigrationFile, record: Record) -> bool:
