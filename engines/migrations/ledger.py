@@ -150,6 +150,7 @@ def is_ready(found: Columns, folder: Folder) -> bool:
     table = table_of(folder)
     columns = found.get(table.name, set())
     made = found.keys() >= {_SIDE, _STATEMENTS, _PROGRESS, control.TABLE} and "git_commit" in found[_SIDE]
+    made = made and control.NEWEST in found[control.TABLE]
     return made and bool(columns) and table.is_ready(columns, folder)
 
 

@@ -8,7 +8,7 @@ opens transactions while ours is idle: behind a pooler in session mode, each sta
 
 from __future__ import annotations
 
-import select
+import selectors
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -140,12 +140,14 @@ def _pid_in_time(session: Session, message: str) -> int | None:
 def _is_answered(session: Session, limit_s: float | None) -> bool:
     """Wait for the end of an answer, at most so many seconds."""
     deadline = None if limit_s is None else time.monotonic() + limit_s
-    while session.pgconn.is_busy():
-        left = None if deadline is None else deadline - time.monotonic()
-        if left is not None and left <= 0:
-            return False
-        if select.select([session.pgconn.socket], [], [], left)[0]:
-            session.pgconn.consume_input()
+    with selectors.DefaultSelector() as selector:
+        selector.register(session.pgconn.socket, selectors.EVENT_READ)
+        while session.pgconn.is_busy():
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return False
+            if selector.select(left):
+                session.pgconn.consume_input()
     return True
 
 

@@ -35,9 +35,8 @@ if TYPE_CHECKING:
 
     from tests.engines.migrations.conftest import Project
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("pgbouncer") is None, reason="PgBouncer is not installed (apt-get install pgbouncer)"
-)
+# Debian has it where only root's PATH leads.
+PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
 FOLDER = {
     "_001_a": "create table log (id int generated always as identity primary key, what text);",
     "_002_b": "insert into log (what) values ('2');",
@@ -85,6 +84,8 @@ class Bouncer:
 @pytest.fixture
 def bouncer(project: Project, tmp_path: Path) -> Iterator[Callable[..., Bouncer]]:
     """Start PgBouncer before the project's database, with these settings; stopped with the test."""
+    if PGBOUNCER is None:
+        pytest.skip("PgBouncer is not installed (apt-get install pgbouncer)")
     running: list[subprocess.Popen[bytes]] = []
 
     def start(**settings: str) -> Bouncer:
@@ -106,7 +107,7 @@ def bouncer(project: Project, tmp_path: Path) -> Iterator[Callable[..., Bouncer]
         user = ["--user", "nobody"] if os.getuid() == 0 else []  # it refuses to be root
         log = path.with_suffix(".log").open("wb")
         with log:
-            running.append(subprocess.Popen(["pgbouncer", *user, str(path)], stdout=log, stderr=log))
+            running.append(subprocess.Popen([str(PGBOUNCER), *user, str(path)], stdout=log, stderr=log))
         made = Bouncer(port, str(parts["dbname"]))
         polling.until(made.answers, what=f"PgBouncer: {path.with_suffix('.log').read_text()}")
         return made
@@ -280,7 +281,7 @@ def test_inspection_leaves_no_settings(project: Project, bouncer: Callable[..., 
 
 
 def test_direct_connection_is_not_probed(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A direct connection opens no second session."""
+    """A direct connection opens no second session, and where nothing is to do it asks twice."""
 
     def refuse(*_args: object) -> None:
         pytest.fail("it was probed")
@@ -290,3 +291,16 @@ def test_direct_connection_is_not_probed(project: Project, monkeypatch: pytest.M
 
     assert len(project.up().applied) == len(FOLDER)
     assert inspect(project.dsn, project.folder).pending == ()
+
+    asked: list[str] = []
+    wait = psycopg.Connection.wait
+
+    def count(session: Any, question: Any, *arguments: Any) -> Any:
+        asked.append(question.__name__)
+        return wait(session, question, *arguments)
+
+    monkeypatch.setattr(psycopg.Connection, "wait", count)
+    assert project.up().applied == ()
+    assert [name for name in asked if "commit" not in name] == [
+        "_execute_gen"
+    ] * 2  # autocommit commits nothing
