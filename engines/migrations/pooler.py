@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 WHO: Final = "select pg_catalog.pg_backend_pid()"
 # What the server's error has in it when the session that holds the lock is not the one that runs the file.
-_LOST: Final = "groundwork: the session was exchanged, now process "
+_LOST: Final = "groundwork: the migration lock is not held by process "
 _LOST_TEXT: Final = (
-    "the session that holds the migration lock was exchanged for another one, as a transaction pooler does; "
-    "use a direct connection, or a pooler in session mode"
+    "this session does not hold the migration lock any more: a pooler exchanged it for another one, or a "
+    "file released the lock (pg_advisory_unlock_all); use a direct connection, or a pooler in session mode"
 )
 _SUPABASE_TRANSACTION_PORT: Final = "6543"
 # A pool with several idle processes may give the same one by chance, or each in its turn.

@@ -27,6 +27,7 @@ from engines.migrations import (
     reset,
     verify,
 )
+from engines.migrations.lock import KEY
 from tests import polling
 
 if TYPE_CHECKING:
@@ -253,7 +254,7 @@ def _exchange_after_001(project: Project, made: Bouncer) -> None:
             _with_idle_servers(made, 3)
             made.tell("SET pool_mode = 'transaction'")
 
-    with pytest.raises(FailedError, match="the session that holds the migration lock was exchanged"):
+    with pytest.raises(FailedError, match="a pooler exchanged it for another one"):
         apply(made.dsn, project.folder, options=Options(), report=change)
 
 
@@ -278,6 +279,21 @@ def test_inspection_leaves_no_settings(project: Project, bouncer: Callable[..., 
 
     with psycopg.connect(made.dsn) as client:
         client.execute("create table t ()")
+
+
+def test_lock_that_a_file_released(project: Project) -> None:
+    """When a file releases the lock and another run takes it, the next file is rolled back."""
+    project.write(_001_a=f"{ALONE}select pg_advisory_unlock_all()", _002_b=f"{ALONE}create table t ()")
+    with psycopg.connect(project.dsn, autocommit=True) as other:
+
+        def take(text: str) -> None:
+            if text.startswith("applied 001"):
+                assert other.execute("select pg_try_advisory_lock(%s)", [KEY]).fetchone() == (True,)
+
+        with pytest.raises(FailedError, match=r"or a file released the lock \(pg_advisory_unlock_all\)"):
+            apply(project.dsn, project.folder, options=Options(), report=take)
+    assert project.history == ["001"]
+    assert project.up().applied == ("002_b.sql",)
 
 
 def test_direct_connection_is_not_probed(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
