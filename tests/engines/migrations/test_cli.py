@@ -62,7 +62,10 @@ def test_life_of_a_folder(project: Project) -> None:
         ("001", "edited", True),
         ("002", "pending", False),
     ]
-    assert set(listed[0]) == {"version", "name", "file", "status", "phase", "applied_at", "checksum"}
+    known = {"version", "name", "file", "status", "phase", "applied_at", "duration_ms", "actor", "checksum"}
+    record = {"login", "stack", "tool_version", "git_commit", "retries", "lock_wait_ms", "statements"}
+    assert set(listed[0]) == known | record
+    assert set(listed[1]) == known
 
 
 def test_text_for_people(project: Project) -> None:
@@ -76,7 +79,7 @@ def test_text_for_people(project: Project) -> None:
     assert up[1] == "1 applied; 1 in all, latest 001"
     assert project.command("up").stdout == "nothing to do; 1 in all, latest 001\n"
     listed = project.command("list").stdout.splitlines()
-    assert listed[0].split() == ["STATUS", "APPLIED", "AT", "TOOK", "BY", "FILE"]
+    assert listed[0].split() == ["STATUS", "APPLIED", "AT", "TOOK", "WAITED", "BY", "COMMIT", "FILE"]
     assert listed[1].startswith("applied  20")
 
 
