@@ -239,7 +239,9 @@ def _side_text(file: MigrationFile, options: Options, waits: Waits | None, times
     what = (file.version, file.file, file.checksum, file.phase)
     waited = (waits.retries, f"{waits.lock_wait_ms:.3f}") if waits else (0, "0")
     who = (options.actor, options.stack, options.tool_version, options.git_commit)
-    return f"{fill(_INSERT_SIDE, *what, *waited, *who)}{times} where {still_ours(options.holder)}"
+    # One server process runs all of a message, so the first file in it speaks for all.
+    guard = "" if times is _NOT_YET_KNOWN else f" where {still_ours(options.holder)}"
+    return f"{fill(_INSERT_SIDE, *what, *waited, *who)}{times}{guard}"
 
 
 def delete_text(folder: Folder, version: str, rows: Sequence[int] = ()) -> str:
