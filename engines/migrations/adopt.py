@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engines.migrations import ledger
@@ -42,7 +43,8 @@ def baseline(
     options = options or Options()
     dsn = named(dsn, "baseline")
     files = _upto(folder, to)
-    with connect(dsn) as session, hold(session, options.wait_s, lambda _text: None):
+    with connect(dsn, writes=True) as session, hold(session, options.wait_s, lambda _text: None) as holder:
+        options = replace(options, holder=holder)
         found = ledger.tables(session)
         history = ledger.read(session, found, folder)
         if wrong := _known(history, dsn) or _lacking(session, files, dsn):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, LiteralString
 
 from engines.migrations import ledger
@@ -92,7 +93,8 @@ def repair(
     options = options or Options()
     dsn = named(dsn, "repair")
     files = {file.version: file for file in folder.files}
-    with connect(dsn) as session, hold(session, options.wait_s, lambda _text: None):
+    with connect(dsn, writes=True) as session, hold(session, options.wait_s, lambda _text: None) as holder:
+        options = replace(options, holder=holder)
         found = ledger.tables(session)
         history = ledger.read(session, found, folder)
         ledger.ensure(session, folder, found, history)
@@ -128,7 +130,7 @@ def all_or_nothing(session: Session, statements: Sequence[str]) -> None:
 
 def mark_disposable(dsn: str) -> None:
     """Mark a database as one that `reset` may empty."""
-    with connect(dsn) as session:
+    with connect(dsn, writes=True) as session:
         all_or_nothing(session, [_MARK.strip().removesuffix(";")])
 
 
@@ -144,7 +146,10 @@ def reset(dsn: str, folder: Folder, *, options: Options | None = None) -> None:
         RefusedError: the database is not marked as disposable.
     """
     dsn = named(dsn, "reset")
-    with connect(dsn) as session, hold(session, (options or Options()).wait_s, lambda _text: None):
+    with (
+        connect(dsn, writes=True) as session,
+        hold(session, (options or Options()).wait_s, lambda _text: None),
+    ):
         if not is_disposable(session):
             raise RefusedError([_not_disposable(dsn, folder)])
         history = "drop table if exists supabase_migrations.schema_migrations"

@@ -54,7 +54,7 @@ def verify(dsn: str, folder: Folder, *, settle: bool = False) -> tuple[Check, ..
         FolderError: the rules cannot be used.
     """
     rules = read_rules(folder.checks)
-    with connect(dsn) as session:
+    with connect(dsn, writes=False) as session:
         session.execute("set default_transaction_read_only = on;set statement_timeout = '60s'")
         found = ledger.tables(session)
         checks = (*_own(session, folder, rules, found), *check_files(session, folder))
