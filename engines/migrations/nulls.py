@@ -29,8 +29,8 @@ join pg_catalog.pg_class t on t.oid = k.conrelid
 join pg_catalog.pg_namespace n on n.oid = t.relnamespace
 join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum = k.conkey[1]
 where not k.convalidated and cardinality(k.conkey) = 1 and pg_catalog.pg_has_role(t.relowner, 'USAGE')
-  and (k.contype = 'n' or k.contype = 'c' and pg_catalog.pg_get_constraintdef(k.oid)
-    = format('CHECK ((%I IS NOT NULL)) NOT VALID', a.attname))
+  and (k.contype = 'n' or k.contype = 'c' and replace(pg_catalog.pg_get_constraintdef(k.oid), '"', '')
+    = replace(format('CHECK ((%I IS NOT NULL)) NOT VALID', a.attname), '"', ''))
 order by 1, 2, 3
 """
 _LIMITS: Final = (
