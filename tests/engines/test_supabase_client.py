@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from engines import supabase
-from engines.supabase import CreateProject, ManagementClient
+from engines.supabase import CreateProject, ManagementClient, Timing
 from tests.fix_emulator import wait_until
 
 if TYPE_CHECKING:
@@ -83,18 +83,18 @@ def client(emulator: Emulator, recorder: Recorder) -> Iterator[ManagementClient]
 def test_life_of_a_project(client: ManagementClient, emulator: Emulator) -> None:
     """A project is made, found, waited for, renamed, used and deleted."""
     password = secrets.token_urlsafe(12)
-    slug = client.organizations()[0].slug
+    slug = client.organizations.all()[0].slug
     lines: list[str] = []
 
-    made = client.create_project(CreateProject("life", slug, "eu-central-1", password))
-    ready = client.wait_until_healthy(made.ref, lines.append, 90)
-    client.rename_project(made.ref, "afterlife")
-    found = client.find_project("afterlife", slug)
-    address = client.session_pooler(made.ref)
+    made = client.projects.create(CreateProject("life", slug, "eu-central-1", password))
+    ready = client.projects.wait_until_healthy(made.ref, lines.append, 90)
+    client.projects.rename(made.ref, "afterlife")
+    found = client.projects.find("afterlife", slug)
+    address = client.projects.session_pooler(made.ref)
     dsn = f"postgresql://postgres{address.user_suffix}:{password}@{address.host}:{address.port}/{address.database}"
     with psycopg.connect(dsn) as session:
         row = session.execute("select 1").fetchone()
-    client.delete_project(made.ref)
+    client.projects.delete(made.ref)
 
     assert (ready.status, ready.region) == ("ACTIVE_HEALTHY", "eu-central-1")
     assert lines
@@ -102,13 +102,13 @@ def test_life_of_a_project(client: ManagementClient, emulator: Emulator) -> None
     assert found.ref == made.ref
     assert row == (1,)
     wait_until(lambda: emulator.status(made.ref) == "GONE", "the project to be deleted")
-    client.delete_project(made.ref)
+    client.projects.delete(made.ref)
 
 
 def test_keys_open_the_services(client: ManagementClient, project: Project) -> None:
     """The keys and the URL that the client gives are those that the project's services take."""
-    keys = client.api_keys(project.ref)
-    url = supabase.project_url(client.project(project.ref), str(project.emulator.api_url))
+    keys = client.keys.pairs(project.ref)
+    url = supabase.project_url(client.projects.get(project.ref), str(project.emulator.api_url))
 
     answers = [
         httpx.get(f"{url}/rest/v1/", headers={"apikey": str(key)}, trust_env=False).status_code
@@ -120,7 +120,7 @@ def test_keys_open_the_services(client: ManagementClient, project: Project) -> N
 
 def test_services_of_a_ready_project_are_healthy(client: ManagementClient, project: Project) -> None:
     """Each service that the product needs is asked for and well."""
-    found = {one.name: one.healthy for one in client.services_health(project.ref)}
+    found = {one.name: one.healthy for one in client.projects.health(project.ref)}
 
     assert found == dict.fromkeys(("auth", "db", "rest", "storage"), True)
 
@@ -129,12 +129,12 @@ def test_new_password_closes_the_old_one(client: ManagementClient, project: Proj
     """After the change the new password opens the database and the old one does not."""
     old, new = project.dsn, secrets.token_urlsafe(12)
     try:
-        client.set_database_password(project.ref, new)
+        client.database.set_password(project.ref, new)
         psycopg.connect(project.login("postgres", new)).close()
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             psycopg.connect(old)
     finally:
-        client.set_database_password(project.ref, project.password)
+        client.database.set_password(project.ref, project.password)
 
 
 def test_wrong_token_is_told(emulator: Emulator) -> None:
@@ -143,7 +143,7 @@ def test_wrong_token_is_told(emulator: Emulator) -> None:
         ManagementClient(emulator.api_url, "canary-token") as client,
         pytest.raises(supabase.AuthError, match=r"check `groundwork:supabase.access_token`") as caught,
     ):
-        client.organizations()
+        client.organizations.all()
 
     assert "canary" not in str(caught.value)
 
@@ -151,13 +151,13 @@ def test_wrong_token_is_told(emulator: Emulator) -> None:
 def test_unknown_project_is_told(client: ManagementClient) -> None:
     """A reference that is not there is named."""
     with pytest.raises(supabase.NotFoundError, match="reading the project zzzzzzzzzzzzzzzzzzzz failed"):
-        client.project("z" * 20)
+        client.projects.get("z" * 20)
 
 
 def test_unreachable_service_is_told() -> None:
     """Nothing listens: the address and the setting are named."""
     with (
-        ManagementClient("http://127.0.0.1:1", "some-token", pause=lambda _: None) as client,
+        ManagementClient("http://127.0.0.1:1", "some-token", timing=Timing(lambda _: None, lambda: 0.0, 5)) as client,
         pytest.raises(supabase.UnavailableError, match=r"cannot reach http://127.0.0.1:1"),
     ):
-        client.organizations()
+        client.organizations.all()
