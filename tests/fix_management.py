@@ -53,7 +53,9 @@ class Service:
         timing = Timing(self.pause, lambda: self.now, 30)
         limiter = Limiter(self.pause, lambda: self.now)
         transport = httpx.MockTransport(self)
-        return ManagementClient("https://api.test", TOKEN, transport=transport, limiter=limiter, timing=timing)
+        return ManagementClient(
+            "https://api.test", TOKEN, transport=transport, limiter=limiter, timing=timing
+        )
 
     def pause(self, seconds: float) -> None:
         """Let time pass at once."""

@@ -156,8 +156,9 @@ def test_unknown_project_is_told(client: ManagementClient) -> None:
 
 def test_unreachable_service_is_told() -> None:
     """Nothing listens: the address and the setting are named."""
+    timing = Timing(lambda _: None, lambda: 0.0, 5)
     with (
-        ManagementClient("http://127.0.0.1:1", "some-token", timing=Timing(lambda _: None, lambda: 0.0, 5)) as client,
+        ManagementClient("http://127.0.0.1:1", "some-token", timing=timing) as client,
         pytest.raises(supabase.UnavailableError, match=r"cannot reach http://127.0.0.1:1"),
     ):
         client.organizations.all()
