@@ -12,6 +12,7 @@ pytest_plugins = [
     "tests.fix_emulator",
     "tests.fix_contract",
     "tests.fix_operations",
+    "tests.fix_client",
     "tests.fix_supabase",
     "tests.fix_product",
     "tests.fix_program",

@@ -78,7 +78,7 @@ CALLS: dict[tuple[str, str], tuple[Callable[[ManagementClient], Any], str]] = {
         "POST /v1/projects/{ref}/database/query/read-only",
     ),
     ("database", "set_password"): (
-        lambda c: c.database.set_password(REF, "long enough"),
+        lambda c: c.database.set_password(REF, "canary-password"),
         "PATCH /v1/projects/{ref}/database/password",
     ),
     ("database", "temporary_login"): (
@@ -111,7 +111,7 @@ CALLS: dict[tuple[str, str], tuple[Callable[[ManagementClient], Any], str]] = {
         "GET /v1/projects/{ref}/secrets",
     ),
     ("function_secrets", "put"): (
-        lambda c: c.function_secrets.put(REF, {"MAIL_KEY": "x"}),
+        lambda c: c.function_secrets.put(REF, {"MAIL_KEY": "canary-mail"}),
         "POST /v1/projects/{ref}/secrets",
     ),
     ("function_secrets", "delete"): (
@@ -127,7 +127,7 @@ CALLS: dict[tuple[str, str], tuple[Callable[[ManagementClient], Any], str]] = {
         "GET /v1/projects/{ref}/config/auth/signing-keys/{id}",
     ),
     ("signing_keys", "create"): (
-        lambda c: c.signing_keys.create(REF, "HS256", {"kty": "oct", "k": "k" * 16}),
+        lambda c: c.signing_keys.create(REF, "HS256", {"kty": "oct", "k": "canary-jwk-secret"}),
         "POST /v1/projects/{ref}/config/auth/signing-keys",
     ),
     ("signing_keys", "change"): (
