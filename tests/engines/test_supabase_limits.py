@@ -93,6 +93,19 @@ def test_requests_under_way_count() -> None:
     assert len(time.pauses) == 1
 
 
+def test_answer_does_not_know_of_requests_under_way() -> None:
+    """What an answer says is left is less by the requests that the service has not seen yet."""
+    time = Time()
+    limiter = time.limiter()
+    limiter.enter(PATH)
+    limiter.enter(PATH)
+    limiter.leave(PATH, 200, headers(1))
+
+    limiter.enter(PATH)
+
+    assert len(time.pauses) == 1
+
+
 def test_answers_that_overtake_do_not_add() -> None:
     """An older answer with a larger number gives nothing back."""
     time = Time()
