@@ -13,7 +13,25 @@ from starlette.exceptions import HTTPException
 
 from emulator import frame
 from emulator.errors import ApiError
-from emulator.management import api_keys, configuration, database, health, organizations, projects, secrets
+from emulator.management import (
+    addons,
+    api_keys,
+    backups,
+    buckets,
+    configuration,
+    database,
+    functions,
+    health,
+    hostnames,
+    network,
+    organizations,
+    parameters,
+    projects,
+    secrets,
+    services,
+    signing_keys,
+    third_party,
+)
 from emulator.services import routes
 
 if TYPE_CHECKING:
@@ -22,7 +40,12 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("emulator.server")
 
-_SUBJECTS = (organizations, projects, health, api_keys, secrets, database, configuration, routes)
+_SUBJECTS = (
+    *(organizations, projects, health, api_keys, secrets, database),
+    *(configuration, parameters, services, network, signing_keys, third_party),
+    *(addons, backups, functions, buckets, hostnames),
+    routes,
+)
 
 
 def application(cloud: Projects, options: Options) -> FastAPI:

@@ -59,6 +59,11 @@ class Operation:
         else:
             _validate(_sent(request), _closed(self.body))
 
+    def check_answer(self, answer: httpx.Response) -> None:
+        """Fail unless an answer's body is as the contract says."""
+        if self.answer is not None:
+            _validate(answer.json(), self.answer)
+
     def matches(self, request: httpx.Request) -> bool:
         """Tell whether a request is one of this operation."""
         pattern = re.sub(r"\{[^}]+\}", "[^/]+", self.template)
@@ -77,6 +82,11 @@ class Operations:
         assert found, f"no contract has {request.method} {request.url.path}"
         fewest = min(one.template.count("{") for one in found)
         return [one for one in found if one.template.count("{") == fewest]
+
+    def check_answer(self, answer: httpx.Response) -> None:
+        """Hold an answer against each contract that knows the request."""
+        for operation in self.of(answer.request):
+            operation.check_answer(answer)
 
     def check(self, request: httpx.Request) -> None:
         """Hold a request against the contracts together: the newer one adds what the older one lacks."""
