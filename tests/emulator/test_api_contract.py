@@ -164,6 +164,7 @@ CALLS: dict[tuple[str, str], Callable[[Project], httpx.Response]] = {
             ("GET", FUNCTIONS, {}),
             ("POST", f"{FUNCTIONS}/deploy", DEPLOYMENT),
             ("DELETE", f"{REF}/cli/login-role", {}),
+            ("GET", "/v2/projects/{ref}/config", {}),
         ],
     )
 }
@@ -274,7 +275,7 @@ def test_every_served_route_is_checked(tmp_path: Path) -> None:
         (method, path.replace("{key_id}", "{id}"))
         for path, operations in app.openapi()["paths"].items()
         for method in (name.upper() for name in operations)
-        if path.startswith("/v1/")
+        if path.startswith(("/v1/", "/v2/"))
     }
 
     assert served == set(CALLS) | APART

@@ -193,3 +193,21 @@ def test_made_keys_lie_on_the_curve() -> None:
 
     assert (y * y - x**3 + 3 * x - coefficient) % prime == 0
     assert base64.b16encode(x.to_bytes(32, "big")).startswith(b"60FED4BA255A9D31C961EB74C6356D68")
+
+
+def test_whole_configuration_is_that_of_the_sections(platform_project: Project) -> None:
+    """The one answer of the second version says what the single ones say, in its own spelling."""
+    ask(platform_project, "PUT", POSTGRES, {"pg_net.batch_size": 9}).raise_for_status()
+    ask(platform_project, "PATCH", "config/storage", {"fileSizeLimit": 4321}).raise_for_status()
+    ask(
+        platform_project, "POST", "network-restrictions/apply", {"dbAllowedCidrsV6": ["::/0"]}
+    ).raise_for_status()
+    path = f"/v2/projects/{platform_project.ref}/config"
+    found = platform_project.emulator.client.get(path).raise_for_status().json()["data"]["attributes"]
+
+    assert found["database"]["postgres_settings"] == {"pg_net_batch_size": 9}
+    assert found["storage"]["file_size_limit"] == 4321
+    assert found["storage"]["features"]["iceberg_catalog"]["max_tables"] == 0
+    assert found["database"]["network_restrictions"]["allowed_cidrs"] == [{"address": "::/0", "type": "v6"}]
+    assert found["auth"] == ask(platform_project, "GET", "config/auth").json()
+    assert found["api"]["max_rows"] == ask(platform_project, "GET", "postgrest").json()["max_rows"]
