@@ -38,12 +38,21 @@ class Database:
         """Use a session."""
         self._session = session
 
-    def query(self, ref: str, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    def query(
+        self, ref: str, sql: str, parameters: Sequence[Any] = (), *, hidden: Sequence[str] = ()
+    ) -> list[dict[str, Any]]:
         """Run SQL as the owner and give the rows of the last statement; it is never sent twice.
+
+        Args:
+            ref: the project.
+            sql: one or several statements.
+            parameters: values for `$1`, `$2`, ….
+            hidden: secrets in either of them, which no text may show.
 
         Raises:
             SupabaseError: one of its kinds; RejectedError holds PostgreSQL's own words.
         """
+        self._session.hide(hidden)
         call = self._call(ref, "database/query", "running SQL in", _query(sql, parameters), repeatable=False)
         return self._session.read(call, _rows)
 

@@ -87,9 +87,11 @@ class Settings(BaseModel):
 
     def values(self) -> dict[str, Any]:
         """Give the fields that are set, as the API spells them."""
-        spelled = {name: field.alias or name for name, field in type(self).model_fields.items()}
-        set_ = sorted(self.model_fields_set | set(self.model_extra or ()))
-        return {spelled.get(name, name): _plain(getattr(self, name)) for name in set_}
+        set_ = {
+            name: field for name, field in type(self).model_fields.items() if name in self.model_fields_set
+        }
+        fields = {field.alias or name: _plain(getattr(self, name)) for name, field in set_.items()}
+        return {**fields, **(self.model_extra or {})}
 
     def secret_values(self) -> tuple[str, ...]:
         """Give the secret values that are set."""

@@ -84,6 +84,14 @@ def test_secret_settings_are_hidden(status: int, caplog: pytest.LogCaptureFixtur
     assert "canary" not in _said(caught.value) + caplog.text
 
 
+def test_secret_in_sql_is_hidden() -> None:
+    """A secret that SQL or its parameters hold is hidden when it is named as one."""
+    with _client(_echo(400)) as client, pytest.raises(supabase.RejectedError) as caught:
+        client.database.query(REF, "select 'canary-1', $1", ["canary-2"], hidden=["canary-1", "canary-2"])
+
+    assert "canary" not in _said(caught.value)
+
+
 ANSWERS = {
     "keys.all": [{"name": "default", "type": "secret", "api_key": "canary"}],
     "keys.pairs": [{"name": "service_role", "type": "legacy", "api_key": "canary"}],

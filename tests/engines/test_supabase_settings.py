@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engines import supabase
 from tests.fix_management import REF, Service, answer
@@ -131,6 +133,24 @@ def test_all_problems_are_told_at_once() -> None:
 def test_answer_is_taken_as_it_is(raw: dict[str, Any]) -> None:
     """New fields, other types and wider limits in an answer are no errors, and nothing is lost."""
     assert supabase.PostgrestSettings.read(raw).values() == raw
+
+
+NAMES = st.sampled_from(
+    sorted(supabase.StorageSettings.names() | {"values", "section", "_private", "copy", "new"})
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.sampled_from(["enabled", "s3Protocol", "more"]), inner)
+    ),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(NAMES, VALUES))
+def test_nothing_of_an_answer_is_lost(raw: dict[str, Any]) -> None:
+    """Whatever an answer holds under whichever names is given back as it was."""
+    assert supabase.StorageSettings.read(raw).values() == raw
 
 
 def test_sections_have_the_names_of_the_configuration() -> None:
