@@ -103,8 +103,13 @@ def from_status(status: int, text: str) -> SupabaseError:
     """Make the error of an HTTP status; `text` says what was done and what the server answered."""
     error = _of_kind(status, text)
     error.status = status
-    error.fate = Fate.UNKNOWN if status in _GATEWAY_GAVE_UP else Fate.ANSWERED
+    error.fate = fate_of(status)
     return error
+
+
+def fate_of(status: int) -> Fate:
+    """Tell what became of a request that was answered with an HTTP status."""
+    return Fate.UNKNOWN if status in _GATEWAY_GAVE_UP else Fate.ANSWERED
 
 
 def _of_kind(status: int, text: str) -> SupabaseError:

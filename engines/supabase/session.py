@@ -13,7 +13,14 @@ import httpx
 from pydantic import ValidationError
 
 from engines.redaction import redact
-from engines.supabase.errors import Fate, NotFoundError, UnavailableError, UnexpectedAnswerError, from_status
+from engines.supabase.errors import (
+    Fate,
+    NotFoundError,
+    UnavailableError,
+    UnexpectedAnswerError,
+    fate_of,
+    from_status,
+)
 from engines.supabase.limits import LONGEST_WAIT_S, wait_asked_s
 
 if TYPE_CHECKING:
@@ -240,16 +247,19 @@ class Session:
                 return self.unexpected(call, f"status {outcome.status}")
             words = redact(_message(outcome), self._secrets)
             shown = words if len(words) <= _LONGEST_MESSAGE else f"{words[:_LONGEST_MESSAGE]}…"
-            text = f"{call.action} failed at {self._http.base_url}: {outcome.status} {shown}"
-            return from_status(outcome.status, text.rstrip())
+            text = f"{call.action} failed at {self._http.base_url}: {outcome.status} {shown}".rstrip()
+            return from_status(outcome.status, text + _doubt(call, fate_of(outcome.status)))
         reason = redact(str(outcome) or type(outcome).__name__, self._secrets)
         text = f"{call.action}: cannot reach {self._http.base_url} ({reason})"
         advice = "check `groundwork:supabase.api_url` and the network, then try again"
         fate = Fate.UNSENT if _is_unsent(outcome) else Fate.UNKNOWN
-        doubt = "" if call.repeatable or fate is Fate.UNSENT else f"; {fate.value}"
-        error = UnavailableError(f"{text}{doubt}; {advice}")
+        error = UnavailableError(f"{text}{_doubt(call, fate)}; {advice}")
         error.fate = fate
         return error
+
+
+def _doubt(call: Call, fate: Fate) -> str:
+    return "" if call.repeatable or fate is not Fate.UNKNOWN else f"; {fate.value}"
 
 
 def _is_passing(outcome: Reply | httpx.TransportError) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines import supabase
@@ -147,6 +147,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.dictionaries(NAMES, VALUES))
 def test_nothing_of_an_answer_is_lost(raw: dict[str, Any]) -> None:
     """Whatever an answer holds under whichever names is given back as it was."""
