@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, LiteralString
 
 from engines.migrations import ledger
@@ -52,7 +53,8 @@ begin
     where t.typnamespace = 'public'::regnamespace and t.typtype in ('c', 'd', 'e', 'r') and not exists (select
       from pg_depend d where d.objid = t.oid and d.classid = 'pg_type'::regclass and d.deptype in ('e', 'i'))
   loop execute item.command; end loop;
-  drop table if exists groundwork.migrations, groundwork.migration_progress, groundwork.backfills;
+  drop table if exists groundwork.migrations, groundwork.migration_statements, groundwork.migration_progress,
+    groundwork.backfills;
 end $reset$
 """
 _MARK: Final[LiteralString] = """
@@ -89,7 +91,8 @@ def repair(
     """
     options = options or Options()
     files = {file.version: file for file in folder.files}
-    with connect(dsn) as session, hold(session, options.wait_s, lambda _text: None):
+    with connect(dsn, writes=True) as session, hold(session, options.wait_s, lambda _text: None) as holder:
+        options = replace(options, holder=holder)
         found = ledger.tables(session)
         history = ledger.read(session, found, folder)
         ledger.ensure(session, folder, found, history)
@@ -107,7 +110,8 @@ def repair(
 
 def _record(file: MigrationFile, options: Options, rows: Sequence[int]) -> str:
     """Give the SQL that makes a version applied, however far it had come."""
-    return f"{ledger.insert_text(file, options, replaces=rows)};{ledger.end_progress_text(file.version)}"
+    inserted = ledger.insert_text(file, options, replaces=rows)
+    return f"{ledger.forget_text([file.version])};{inserted};{ledger.end_progress_text(file.version)}"
 
 
 def _all_or_nothing(session: Session, statements: Sequence[str]) -> None:
@@ -124,7 +128,7 @@ def _all_or_nothing(session: Session, statements: Sequence[str]) -> None:
 
 def mark_disposable(dsn: str) -> None:
     """Mark a database as one that `reset` may empty."""
-    with connect(dsn) as session:
+    with connect(dsn, writes=True) as session:
         _all_or_nothing(session, [_MARK.strip().removesuffix(";")])
 
 
@@ -139,7 +143,10 @@ def reset(dsn: str, folder: Folder, *, options: Options | None = None) -> None:
     Raises:
         RefusedError: the database is not marked as disposable.
     """
-    with connect(dsn) as session, hold(session, (options or Options()).wait_s, lambda _text: None):
+    with (
+        connect(dsn, writes=True) as session,
+        hold(session, (options or Options()).wait_s, lambda _text: None),
+    ):
         if not is_disposable(session):
             raise RefusedError([_not_disposable(dsn, folder)])
         history = "drop table if exists supabase_migrations.schema_migrations"

@@ -36,9 +36,11 @@ class Options:
         actor: who runs it, for the record.
         stack: which stack, for the record.
         tool_version: for the record.
+        git_commit: of the files, for the record.
         wait_s: how long to wait for another runner, in seconds.
         lock_timeout_ms: how long one try may wait for a lock, and so make the product wait.
         retry_s: how long to try again while locks are not granted, in seconds.
+        holder: the server process that holds the migration lock, once it is taken.
     """
 
     to: str | None = None
@@ -47,9 +49,11 @@ class Options:
     actor: str = ""
     stack: str = ""
     tool_version: str = ""
+    git_commit: str = ""
     wait_s: float = 600.0
     lock_timeout_ms: int = 100
     retry_s: float = 300.0
+    holder: int | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ class History:
 
 @dataclass(frozen=True)
 class Entry:
-    """One version with its status; `file` is None where the file is missing, `percent` but for backfills."""
+    """One version with its status; `file` is None where the file is missing, `percent` where none is done."""
 
     version: str
     name: str
@@ -131,6 +135,7 @@ class Plan:
         refusals: why nothing would run; empty: it would.
         adopted: applied files whose rows another tool wrote; their checksums are recorded by the next update.
         history_table: where the history is.
+        history: what it was made from.
     """
 
     entries: tuple[Entry, ...]
@@ -138,6 +143,7 @@ class Plan:
     refusals: tuple[str, ...]
     adopted: tuple[MigrationFile, ...] = ()
     history_table: str = HISTORY_TABLE
+    history: History = field(default_factory=History, repr=False)
 
     def _named(self, *statuses: Status) -> tuple[str, ...]:
         return tuple(e.file.file if e.file else e.version for e in self.entries if e.status in statuses)
@@ -163,6 +169,11 @@ class Plan:
         return self._named("partial")
 
     @property
+    def percents(self) -> Mapping[str, float]:
+        """Say by version how much of a file is done that is not finished."""
+        return {e.version: e.percent for e in self.entries if e.percent is not None}
+
+    @property
     def latest(self) -> str | None:
         """Give the last applied version."""
         done = [e.version for e in self.entries if e.record is not None]
@@ -186,7 +197,7 @@ def make_plan(folder: Folder, history: History, options: Options | None = None) 
         e.file for e in entries if e.file and e.status == "applied" and e.record and not e.record.checksum
     ]
     table = DRIZZLE_TABLE if folder.is_drizzle else HISTORY_TABLE
-    return Plan(tuple(entries), tuple(pending), tuple(refusals), tuple(adopted), table)
+    return Plan(tuple(entries), tuple(pending), tuple(refusals), tuple(adopted), table, history)
 
 
 def _ranks(folder: Folder) -> Callable[[str], Rank]:
@@ -215,9 +226,17 @@ def _entry(file: MigrationFile, history: History) -> Entry:
         status: Status = "partial" if history.begun(file.version) else "pending"
     else:
         status = "applied" if _is_same(file, record) else "edited"
-    unfinished = history.backfills.get(file.version)
-    percent = unfinished.percent if unfinished and status == "partial" else None
+    percent = _percent(file, history) if status == "partial" else None
     return Entry(file.version, file.name, status, file, record, percent)
+
+
+def _percent(file: MigrationFile, history: History) -> float | None:
+    """Say how much of a file is done: rows of a backfill, statements of any other."""
+    unfinished, progress = history.backfills.get(file.version), history.progress.get(file.version)
+    if unfinished:
+        return unfinished.percent
+    total = len(read_script(file.sql).statements)
+    return min(100.0 * progress.done / max(total, 1), 100.0) if progress else None
 
 
 def _is_same(file: MigrationFile, record: Record) -> bool:

@@ -4,34 +4,37 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from engines.migrations import ledger
-from engines.migrations.batch import Sharing, run_batch
-from engines.migrations.batches import run_backfill
+from engines.migrations.batch import Packer, run_batch
+from engines.migrations.details import read_details
 from engines.migrations.errors import MigrationError, RefusedError
+from engines.migrations.greeting import greet
+from engines.migrations.job import Job
 from engines.migrations.lock import hold
 from engines.migrations.plan import HISTORY_TABLE, Options, Plan, make_plan
+from engines.migrations.pooler import refuse_known_port, refuse_shared
 from engines.migrations.retry import Patience
 from engines.migrations.shape import Atomic, shape
 from engines.migrations.statements import read_script
-from engines.migrations.units import run_units
 from engines.migrations.whole import CLEAN, run_whole
 from engines.migrations.wire import Session, open_session, send, strings_conform, undo
 from engines.postgres import describe, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from engines.migrations.details import Detail
     from engines.migrations.file import MigrationFile
     from engines.migrations.folder import Folder
+    from engines.migrations.greeting import Greeting
     from engines.migrations.plan import History
 
-_TRANSACTION_POOLER_PORT = "6543"
 # A message that took longer may hold slow files: the next ones go one by one, each reported as it ends.
 _BRIEF_S = 1.0
 _CAREFUL = "set default_transaction_read_only = on;set statement_timeout = '10s';set lock_timeout = '1s'"
@@ -54,36 +57,67 @@ class Outcome:
     history_table: str = HISTORY_TABLE
 
 
-def refuse_transaction_pooler(dsn: str) -> None:
-    """Refuse a pooler that gives each transaction another session.
-
-    Source: https://supabase.com/docs/guides/database/connecting-to-postgres
-
-    Raises:
-        RefusedError: the port is that of such a pooler.
-    """
-    if str(conninfo_to_dict(dsn).get("port")) == _TRANSACTION_POOLER_PORT:
-        raise RefusedError(
-            ["port 6543 is a transaction pooler, which cannot hold the migration lock; use the port 5432"]
-        )
-
-
 @contextmanager
-def connect(dsn: str) -> Iterator[Session]:
-    """Hold the session of a run.
+def connect(dsn: str, *, writes: bool) -> Iterator[Session]:
+    """Hold a session that is ours alone.
+
+    Args:
+        dsn: where to.
+        writes: refuse a session that may only read.
 
     Raises:
         DatabaseUnreachableError: nothing answers, or the login is refused.
-        RefusedError: it is a transaction pooler.
+        RefusedError: it is a transaction pooler, the login's search_path hides PostgreSQL's own functions, or
+            it may only read.
         MigrationError: the login may not read or write the history, or the connection was lost.
     """
+    with _open(dsn) as session:
+        greeting = greet(session)
+        _accept(dsn, session, greeting)
+        if writes and greeting.unwritable:
+            raise RefusedError([greeting.unwritable])
+        yield session
+
+
+@contextmanager
+def _open(dsn: str) -> Iterator[Session]:
+    """Hold a session that may still be shared."""
     target = describe(dsn)  # raises, without the password, when it cannot be parsed
-    refuse_transaction_pooler(dsn)
+    refuse_known_port(dsn)
     with open_session(dsn) as session:
         try:
             yield session
         except psycopg.Error as error:
             raise MigrationError(f"{target}: {redact(str(error).strip(), dsn)}") from None
+
+
+def _accept(dsn: str, session: Session, greeting: Greeting) -> None:
+    """Refuse a session in which our own SQL would not do what it says."""
+    refuse_shared(dsn, session, greeting.backend)
+    if greeting.shadowed:
+        raise RefusedError([greeting.shadowed])
+
+
+def _plan(
+    dsn: str, session: Session, folder: Folder, options: Options | None, opening: str = ""
+) -> tuple[Plan, ledger.Columns]:
+    """Plan in two round trips, and give our tables.
+
+    Args:
+        dsn: where the session was opened.
+        session: may still be shared.
+        folder: the files.
+        options: how to run.
+        opening: settings, which a pooler that shares the session would hand to its other clients.
+    """
+    found, greeting = ledger.look(session)
+    _accept(dsn, session, greeting)
+    if opening:
+        send(session, opening)
+    plan = make_plan(folder, ledger.read(session, found, folder), options)
+    if plan.pending and greeting.unwritable:
+        plan = replace(plan, refusals=(*plan.refusals, greeting.unwritable))
+    return plan, found
 
 
 def inspect(dsn: str, folder: Folder, *, options: Options | None = None) -> Plan:
@@ -93,9 +127,20 @@ def inspect(dsn: str, folder: Folder, *, options: Options | None = None) -> Plan
         DatabaseUnreachableError: nothing answers, or the login is refused.
         RefusedError: it is a transaction pooler.
     """
-    with connect(dsn) as session:
-        send(session, _CAREFUL)
-        return make_plan(folder, ledger.read(session, ledger.tables(session), folder), options)
+    with _open(dsn) as session:
+        return _plan(dsn, session, folder, options, _CAREFUL)[0]
+
+
+def survey(dsn: str, folder: Folder) -> tuple[Plan, Mapping[str, Detail]]:
+    """Say what is applied and pending, with the record of each version; changes nothing.
+
+    Raises:
+        DatabaseUnreachableError: nothing answers, or the login is refused.
+        RefusedError: it is a transaction pooler.
+    """
+    with _open(dsn) as session:
+        plan, found = _plan(dsn, session, folder, None, _CAREFUL)
+        return plan, read_details(session, found)
 
 
 def apply(dsn: str, folder: Folder, *, options: Options, report: Callable[[str], None]) -> Outcome:
@@ -112,13 +157,13 @@ def apply(dsn: str, folder: Folder, *, options: Options, report: Callable[[str],
         RefusedError: nothing was run.
         FailedError: a file was refused by the server; the files before it stay.
     """
-    with connect(dsn) as session:
-        found = ledger.tables(session)
-        plan = make_plan(folder, ledger.read(session, found, folder), options)
+    with _open(dsn) as session:
+        plan, found = _plan(dsn, session, folder, options)
         if plan.refusals or (ledger.is_ready(found, folder) and not plan.pending and not plan.adopted):
             return _done(_allowed(plan), [])
-        with hold(session, options.wait_s, report):
-            return _apply_locked(session, folder, options, Patience(dsn, options.retry_s, report))
+        with hold(session, options.wait_s, report) as holder:
+            patience = Patience(dsn, options.retry_s, report)
+            return _apply_locked(Job(session, replace(options, holder=holder), patience), folder, plan)
 
 
 def _allowed(plan: Plan) -> Plan:
@@ -134,29 +179,49 @@ def _done(plan: Plan, ran: list[MigrationFile]) -> Outcome:
     return Outcome(tuple(file.file for file in ran), len(versions), latest, plan.history_table)
 
 
-def _apply_locked(session: Session, folder: Folder, options: Options, patience: Patience) -> Outcome:
-    """Read the history again, now that nobody else writes it, and run what is pending."""
+def _apply_locked(job: Job, folder: Folder, plan: Plan) -> Outcome:
+    """Read the history again, now that nobody else writes it, and run what is pending.
+
+    Args:
+        job: the run.
+        folder: the files.
+        plan: what was to do before the lock was held.
+    """
+    session = job.session
     found = ledger.tables(session)
     history = ledger.read(session, found, folder)
     if not ledger.is_ready(found, folder):
         ledger.ensure(session, folder, found, history)
         history = ledger.read(session, ledger.tables(session), folder)
-    plan = _allowed(make_plan(folder, history, options))
-    _adopt(session, plan, options)
-    send(session, CLEAN)
-    sharing = Sharing(folder.files, history)
+    if history != plan.history:
+        plan = make_plan(folder, history, job.options)
+    _allowed(plan)
+    _adopt(session, plan, job.options)
+    stale = [file.version for file in plan.pending if not history.begun(file.version)]
+    # What we knew of versions that another tool has reverted is stale.
+    send(session, f"begin;{ledger.forget_text(stale)};commit;{CLEAN}")
+    try:
+        _run_all(job, folder, plan.pending, history)
+    finally:
+        job.close()
+    return _done(plan, list(plan.pending))
+
+
+def _run_all(job: Job, folder: Folder, files: Sequence[MigrationFile], history: History) -> None:
+    """Run files in order, several in one message where that is safe."""
+    packer = Packer(folder.files, history, job.options)
     done, brief = 0, True
-    while done < len(plan.pending):
-        files = sharing.take(plan.pending[done:], wide=brief and strings_conform(session))
+    while done < len(files):
+        parts = packer.pack(files[done:], wide=brief and strings_conform(job.session))
         started = time.monotonic()
-        if len(files) > 1:
-            done += run_batch(session, files, options, patience)
+        if parts:
+            done += run_batch(job, parts, partial(packer.look_ahead, files[done + len(parts) :]))
         else:
-            _run(session, files[0], history, options, patience)
-            patience.report(f"applied {files[0].file} in {(time.monotonic() - started) * 1000:.0f} ms")
+            file = files[done]
+            _run(job, file, history)
+            job.patience.report(f"applied {file.file} in {(time.monotonic() - started) * 1000:.0f} ms")
             done += 1
         brief = time.monotonic() - started < _BRIEF_S
-    return _done(plan, list(plan.pending))
 
 
 def _adopt(session: Session, plan: Plan, options: Options) -> None:
@@ -167,16 +232,18 @@ def _adopt(session: Session, plan: Plan, options: Options) -> None:
         undo(session)
 
 
-def _run(
-    session: Session, file: MigrationFile, history: History, options: Options, patience: Patience
-) -> None:
+def _run(job: Job, file: MigrationFile, history: History) -> None:
     """Run one file the way that it can be run."""
     if file.directives.backfill:
-        run_backfill(session, file, file.directives.backfill, options, patience)
+        from engines.migrations.batches import run_backfill  # noqa: PLC0415  # few folders need it
+
+        run_backfill(job, file, file.directives.backfill)
         return
     way = shape(read_script(file.sql), transaction=file.directives.transaction)
     progress = history.progress.get(file.version)
     if isinstance(way, Atomic) and progress is None:
-        run_whole(session, file, way, options, patience)
+        run_whole(job, file, way)
     else:
-        run_units(session, file, progress, options, patience)
+        from engines.migrations.units import run_units  # noqa: PLC0415  # as above
+
+        run_units(job, file, progress)

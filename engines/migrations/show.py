@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from engines.migrations.checks import Check
+    from engines.migrations.details import Detail, Timing
+    from engines.migrations.file import MigrationFile
     from engines.migrations.folder import Folder
     from engines.migrations.plan import Entry, Plan
     from engines.migrations.run import Outcome
 
 
-def list_json(plan: Plan) -> list[dict[str, Any]]:
-    """Describe every version."""
-    return [_entry_json(entry) for entry in plan.entries]
+def list_json(plan: Plan, details: Mapping[str, Detail]) -> list[dict[str, Any]]:
+    """Describe every version, with its record."""
+    return [_entry_json(entry) | _detail_json(details.get(entry.version)) for entry in plan.entries]
+
+
+def _detail_json(detail: Detail | None) -> dict[str, Any]:
+    """Describe what a run said of itself; nothing where another tool ran the file."""
+    return {} if detail is None else asdict(detail)
 
 
 def _entry_json(entry: Entry) -> dict[str, Any]:
     record, file = entry.record, entry.file
-    percent = {} if entry.percent is None else {"percent": round(entry.percent, 1)}
     return {
         "version": entry.version,
         "name": entry.name,
@@ -28,25 +35,53 @@ def _entry_json(entry: Entry) -> dict[str, Any]:
         "status": entry.status,
         "phase": file.phase if file else None,
         "applied_at": record.applied_at.isoformat() if record and record.applied_at else None,
+        "duration_ms": record.duration_ms if record else None,
+        "actor": record.actor if record else None,
         "checksum": file.checksum if file else record.checksum if record else None,
-        **percent,
+        **_percent(entry.percent),
     }
 
 
-def list_text(plan: Plan) -> str:
-    """Give a table of every version."""
-    rows: list[tuple[str, ...]] = [("STATUS", "APPLIED AT", "TOOK", "BY", "FILE")]
-    rows += [_row(entry) for entry in plan.entries]
+def _percent(percent: float | None) -> dict[str, float]:
+    """Give the share of a file that is done, where it has begun."""
+    return {} if percent is None else {"percent": round(percent, 1)}
+
+
+def list_text(plan: Plan, details: Mapping[str, Detail], *, statements: bool = False) -> str:
+    """Give a table of every version; with `statements`, of what is known of each of their statements too."""
+    rows: list[tuple[str, ...]] = [("STATUS", "APPLIED AT", "TOOK", "WAITED", "BY", "COMMIT", "FILE")]
+    for entry in plan.entries:
+        detail = details.get(entry.version)
+        rows.append(_row(entry, detail))
+        if detail and statements:
+            rows += [_statement_row(part) for part in detail.statements]
     return _table(rows) if plan.entries else "no migrations\n"
 
 
-def _row(entry: Entry) -> tuple[str, ...]:
+def _statement_row(part: Timing) -> tuple[str, ...]:
+    took = "" if part.duration_ms is None else f"{part.duration_ms:.0f} ms"
+    return "", "", took, _waited(part.lock_wait_ms, part.retries), "", "", f"  line {part.line}"
+
+
+def _waited(lock_wait_ms: float, retries: int) -> str:
+    return f"{lock_wait_ms:.0f} ms, {retries + 1} tries" if retries else ""
+
+
+def _row(entry: Entry, detail: Detail | None) -> tuple[str, ...]:
     record = entry.record
     at = record.applied_at.strftime("%Y-%m-%d %H:%M:%S") if record and record.applied_at else ""
     took = f"{record.duration_ms:.0f} ms" if record and record.duration_ms is not None else ""
     name = entry.file.file if entry.file else f"{entry.version} (no file)"
     status = entry.status if entry.percent is None else f"{entry.status} {entry.percent:.0f} %"
-    return status, at, took, (record.actor or "") if record else "", name
+    waited = _waited(detail.lock_wait_ms, detail.retries) if detail else ""
+    commit = _short(detail.git_commit) if detail else ""
+    return status, at, took, waited, (record.actor or "") if record else "", commit, name
+
+
+def _short(commit: str) -> str:
+    """Shorten a commit as git does, and keep the mark of a changed work tree."""
+    name, dirty, _ = commit.partition("-dirty")
+    return name[:7] + ("+" if dirty else "")
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
@@ -59,7 +94,8 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def plan_json(plan: Plan) -> list[dict[str, Any]]:
-    """Describe what `up` would run, in order."""
+    """Describe what `up` would run, in order; with `percent` where a part is done."""
+    done = plan.percents
     return [
         {
             "version": file.version,
@@ -67,6 +103,7 @@ def plan_json(plan: Plan) -> list[dict[str, Any]]:
             "file": file.file,
             "phase": file.phase,
             "checksum": file.checksum,
+            **_percent(done.get(file.version)),
         }
         for file in plan.pending
     ]
@@ -74,15 +111,20 @@ def plan_json(plan: Plan) -> list[dict[str, Any]]:
 
 def plan_text(plan: Plan, folder: Folder) -> str:
     """Say what `up` would run, and what of the folder is no migration."""
-    lines = [f"would apply {file.file}" + _phase(file.phase) for file in plan.pending]
+    done = plan.percents
+    lines = [_step(file, done.get(file.version)) for file in plan.pending]
     if not lines:
         lines = [f"nothing to do: {len(plan.applied)} applied, latest {plan.latest or 'none'}"]
     lines += [f"not a migration, left alone: {name}" for name in folder.ignored]
     return "\n".join(lines) + "\n"
 
 
-def _phase(phase: str) -> str:
-    return f" ({phase})" if phase != "expand" else ""
+def _step(file: MigrationFile, percent: float | None) -> str:
+    """Say what would happen with a file."""
+    notes: list[str] = [file.phase] if file.phase != "expand" else []
+    notes += [f"{percent:.0f} % done"] if percent is not None else []
+    does = "apply" if percent is None else "go on with"
+    return f"would {does} {file.file}" + (f" ({', '.join(notes)})" if notes else "")
 
 
 def outcome_json(outcome: Outcome) -> dict[str, Any]:
