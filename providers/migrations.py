@@ -26,6 +26,8 @@ from providers._crud import EngineProvider, Props, changed_keys, log, plain, rep
 if TYPE_CHECKING:
     from engines.migrations import Folder, MigrationFile, Plan
 
+# Shown beside the files that would run: it failed, or was killed before it.
+_VERIFICATION = "verification of the last run"
 # Shown in place of a plan when there is no database to ask (first preview, or nothing runs).
 _NOT_ASKED = "the database is not reachable yet; it is asked again during the update"
 
@@ -37,10 +39,13 @@ class MigrationsProvider(EngineProvider):
         """Read the folder and the database, refuse what must not run, and show what is pending by name."""
         try:
             folder = _folder(news)
+            engines.migrations.read_rules(folder.checks)
         except engines.migrations.MigrationError as error:
             return CheckResult(news, [CheckFailure("", str(error))])
         plan = _plan(news, folder)
         pending = {} if plan is None else {file.file: file.phase for file in _due(news, plan)}
+        if plan and plan.unverified and news["verify"]:
+            pending[_VERIFICATION] = news["phase"]
         _announce(news, folder, plan, known=olds.get("files", {}))
         failures = [CheckFailure("", text) for text in plan.refusals] if plan else []
         return CheckResult({**news, "pending": pending}, failures)
@@ -115,6 +120,7 @@ def _options(props: Props, plan: Plan) -> engines.migrations.Options:
         phase=None if is_all else "expand",
         allow_out_of_order=bool(props["allow_out_of_order"]),
         retry_s=float(props["lock_wait_s"]),
+        count_rows=bool(props["verify"]),
     )
     return engines.migrations.signed(options, Path(props["folder"]))
 
@@ -126,23 +132,14 @@ def _apply(props: Props) -> dict[str, Any]:
     options = _options(props, engines.migrations.inspect(props["dsn"], folder))
     outcome = engines.migrations.apply(props["dsn"], folder, options=options, report=report)
     if props["verify"]:
-        _verify(props, folder)
+        checks = engines.migrations.verify(props["dsn"], folder, settle=True)
+        engines.migrations.require(checks, folder)
     results = {
         "applied": outcome.total,
         "latest": outcome.latest or "",
         "history_table": outcome.history_table,
     }
     return {**plain(props), **results, "pending": {}}
-
-
-def _verify(props: Props, folder: Folder) -> None:
-    failed = [check for check in engines.migrations.verify(props["dsn"], folder) if not check.ok]
-    if failed:
-        lines = "\n".join(f"  {check.name}: {check.message}" for check in failed)
-        raise engines.migrations.MigrationError(
-            f"the migrations are applied, but the database does not pass its checks:\n{lines}\n"
-            f"Correct it with a further migration, or correct the check in {props['folder']}/checks."
-        )
 
 
 class Migrations(Resource, module="groundwork", name="Migrations"):

@@ -9,17 +9,27 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from engines.migrations.errors import FailedError, FolderError, LockedError, MigrationError, RefusedError
+from engines.migrations.errors import (
+    FailedError,
+    FolderError,
+    LockedError,
+    MigrationError,
+    RefusedError,
+    UnverifiedError,
+)
 from engines.migrations.file import MigrationFile
 from engines.migrations.folder import Folder, read_folder
 
 if TYPE_CHECKING:
+    from engines.migrations.adopt import baseline
     from engines.migrations.amend import mark_disposable, repair, reset
-    from engines.migrations.checks import Check, verify
+    from engines.migrations.checks import Check
     from engines.migrations.details import Detail
     from engines.migrations.origin import signed
     from engines.migrations.plan import Options, Plan
+    from engines.migrations.rules import read_rules
     from engines.migrations.run import Outcome, apply, inspect, survey
+    from engines.migrations.verification import require, verify
 
 __all__ = [
     "Check",
@@ -34,11 +44,15 @@ __all__ = [
     "Outcome",
     "Plan",
     "RefusedError",
+    "UnverifiedError",
     "apply",
+    "baseline",
     "inspect",
     "mark_disposable",
     "read_folder",
+    "read_rules",
     "repair",
+    "require",
     "reset",
     "signed",
     "survey",
@@ -58,7 +72,10 @@ _LATER: Final = {
     "signed": "origin",
     "Detail": "details",
     "Check": "checks",
-    "verify": "checks",
+    "baseline": "adopt",
+    "read_rules": "rules",
+    "require": "verification",
+    "verify": "verification",
 }
 
 

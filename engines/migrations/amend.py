@@ -10,6 +10,7 @@ from engines.migrations.errors import RefusedError
 from engines.migrations.lock import hold
 from engines.migrations.plan import Options
 from engines.migrations.run import connect
+from engines.migrations.target import named
 from engines.migrations.wire import send, undo
 from engines.postgres import describe
 
@@ -54,7 +55,7 @@ begin
       from pg_depend d where d.objid = t.oid and d.classid = 'pg_type'::regclass and d.deptype in ('e', 'i'))
   loop execute item.command; end loop;
   drop table if exists groundwork.migrations, groundwork.migration_statements, groundwork.migration_progress,
-    groundwork.backfills;
+    groundwork.backfills, groundwork.row_counts;
 end $reset$
 """
 _MARK: Final[LiteralString] = """
@@ -79,7 +80,7 @@ def repair(
     """Correct the history without running anything.
 
     Args:
-        dsn: of the database.
+        dsn: of the database; must name it.
         folder: the files.
         applied: versions to record as applied, as their files are now.
         reverted: versions to forget.
@@ -90,6 +91,7 @@ def repair(
             changed.
     """
     options = options or Options()
+    dsn = named(dsn, "repair")
     files = {file.version: file for file in folder.files}
     with connect(dsn, writes=True) as session, hold(session, options.wait_s, lambda _text: None) as holder:
         options = replace(options, holder=holder)
@@ -103,18 +105,18 @@ def repair(
         if wrong:
             raise RefusedError(wrong)
         rows = {version: record.rows for version, record in history.records.items()}
-        records = [_record(files[version], options, rows.get(version, ())) for version in applied]
+        records = [record_text(files[version], options, rows.get(version, ())) for version in applied]
         forgotten = [ledger.delete_text(folder, version, rows.get(version, ())) for version in reverted]
-        _all_or_nothing(session, [*records, *forgotten])
+        all_or_nothing(session, [*records, *forgotten])
 
 
-def _record(file: MigrationFile, options: Options, rows: Sequence[int]) -> str:
+def record_text(file: MigrationFile, options: Options, rows: Sequence[int]) -> str:
     """Give the SQL that makes a version applied, however far it had come."""
     inserted = ledger.insert_text(file, options, replaces=rows)
     return f"{ledger.forget_text([file.version])};{inserted};{ledger.end_progress_text(file.version)}"
 
 
-def _all_or_nothing(session: Session, statements: Sequence[str]) -> None:
+def all_or_nothing(session: Session, statements: Sequence[str]) -> None:
     """Run statements in one transaction.
 
     Raises:
@@ -129,20 +131,21 @@ def _all_or_nothing(session: Session, statements: Sequence[str]) -> None:
 def mark_disposable(dsn: str) -> None:
     """Mark a database as one that `reset` may empty."""
     with connect(dsn, writes=True) as session:
-        _all_or_nothing(session, [_MARK.strip().removesuffix(";")])
+        all_or_nothing(session, [_MARK.strip().removesuffix(";")])
 
 
 def reset(dsn: str, folder: Folder, *, options: Options | None = None) -> None:
     """Drop what migrations made, and their history, in a disposable database.
 
     Args:
-        dsn: of the database.
+        dsn: of the database; must name it.
         folder: the files whose effects are dropped; named in the refusal.
         options: how long to wait for another run.
 
     Raises:
         RefusedError: the database is not marked as disposable.
     """
+    dsn = named(dsn, "reset")
     with (
         connect(dsn, writes=True) as session,
         hold(session, (options or Options()).wait_s, lambda _text: None),
@@ -150,7 +153,7 @@ def reset(dsn: str, folder: Folder, *, options: Options | None = None) -> None:
         if not is_disposable(session):
             raise RefusedError([_not_disposable(dsn, folder)])
         history = "drop table if exists supabase_migrations.schema_migrations"
-        _all_or_nothing(session, [history, _EMPTY.strip()])
+        all_or_nothing(session, [history, _EMPTY.strip()])
 
 
 def _not_disposable(dsn: str, folder: Folder) -> str:

@@ -16,9 +16,10 @@ HIGH: Final = 50_000
 # The line below which the verification query stands.
 VERIFY: Final = "verify"
 
-_PART: Final = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
-_TABLE: Final = re.compile(rf"{_PART}(?:\.{_PART})?")
-_KEY: Final = re.compile(_PART)
+# An SQL name, quoted or not.
+PART: Final = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
+_TABLE: Final = re.compile(rf"{PART}(?:\.{PART})?")
+_KEY: Final = re.compile(PART)
 _BATCH: Final = re.compile(r"(?:([0-9]{1,9})\.\.)?([0-9]{1,9})")
 _PAUSE: Final = re.compile(r"([0-9]{1,9})(ms|s|min)")
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "min": 60.0}
@@ -74,7 +75,7 @@ def unquoted(name: str) -> str:
 
 def name_parts(table: str) -> list[str]:
     """Give schema, if there is one, and name of a table as the catalog has them."""
-    return [unquoted(part) for part in re.findall(_PART, table)]
+    return [unquoted(part) for part in re.findall(PART, table)]
 
 
 def read_backfill(words: str) -> Backfill:

@@ -1,4 +1,4 @@
-"""The product's own assertions: each row that a check returns is a violation."""
+"""What a check is, and the product's own: files of which each returned row is a violation."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pglast import ast, parse_sql
 from pglast.parser import ParseError
 
 from engines.migrations.file import decode
-from engines.migrations.run import connect
 from engines.migrations.statements import syntax_error
 from engines.migrations.wire import ServerError, Session, ask, undo
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from engines.migrations.folder import Folder
@@ -24,12 +24,12 @@ _BEGIN: Final = "begin read only;set local statement_timeout = '60s';set local l
 
 @dataclass(frozen=True)
 class Check:
-    """One file of assertions and what it found.
+    """A check and what it found.
 
     Attributes:
-        name: base name of the file.
+        name: base name of its file, or what it is about.
         ok: nothing is wrong.
-        message: the violations, or why the check could not run; empty when ok.
+        message: the violations, or why the check could not run; when ok, what it had to leave out.
     """
 
     name: str
@@ -37,18 +37,9 @@ class Check:
     message: str = ""
 
 
-def verify(dsn: str, folder: Folder) -> tuple[Check, ...]:
-    """Run every `checks/*.sql` below a folder, each read-only and rolled back.
-
-    Raises:
-        DatabaseUnreachableError: nothing answers, or the login is refused.
-    """
-    files = sorted(folder.checks.glob("*.sql"))
-    if not files:
-        return ()
-    with connect(dsn, writes=False) as session:
-        session.execute("set default_transaction_read_only = on")
-        return tuple(_check(session, path) for path in files)
+def check_files(session: Session, folder: Folder) -> tuple[Check, ...]:
+    """Run every `checks/*.sql` below a folder, each read-only and rolled back."""
+    return tuple(_check(session, path) for path in sorted(folder.checks.glob("*.sql")))
 
 
 def _check(session: Session, path: Path) -> Check:
@@ -65,7 +56,7 @@ def _check(session: Session, path: Path) -> Check:
     if failure:
         return Check(path.name, ok=False, message=_failure(text, failure))
     violations = [" | ".join(row) for rows in answers for row in rows]
-    return Check(path.name, ok=not violations, message=_shorten(violations))
+    return Check(path.name, ok=not violations, message=shorten(violations))
 
 
 def _not_a_question(text: str) -> str | None:
@@ -96,7 +87,7 @@ def _failure(text: str, failure: ServerError) -> str:
     return f"line {_line(text, failure.position - len(_BEGIN))}: {failure.text}"
 
 
-def _shorten(violations: list[str]) -> str:
+def shorten(violations: Sequence[str]) -> str:
     """List violations, the first of them if there are many."""
     more = len(violations) - _SHOWN
-    return "\n".join(violations[:_SHOWN] + ([f"… and {more} more"] if more > 0 else []))
+    return "\n".join([*violations[:_SHOWN]] + ([f"… and {more} more"] if more > 0 else []))

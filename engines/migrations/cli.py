@@ -1,4 +1,4 @@
-"""The command line: `scripts/db new|list|plan|up|reset|repair|verify`.
+"""The command line: `scripts/db new|list|plan|up|baseline|reset|repair|verify`.
 
 Exit status: 0 done, 1 refused or failed, 2 wrong usage.
 """
@@ -91,7 +91,11 @@ def _parser() -> argparse.ArgumentParser:
     amend = commands.add_parser("repair", parents=common, help="correct the history without running anything")
     amend.add_argument("--applied", nargs="+", default=[], metavar="VERSION", help="record as applied")
     amend.add_argument("--reverted", nargs="+", default=[], metavar="VERSION", help="forget")
-    commands.add_parser("verify", parents=common, help="run the assertions in DIR/checks")
+    adopt = commands.add_parser(
+        "baseline", parents=common, help="record files as applied without running them"
+    )
+    adopt.add_argument("--to", metavar="VERSION", help="the last version to record (default: all)")
+    commands.add_parser("verify", parents=common, help="compare the database with the files and DIR/checks")
     return parser
 
 
@@ -118,11 +122,17 @@ def _selection(command: argparse.ArgumentParser) -> None:
 def _dsn(options: argparse.Namespace) -> str:
     """Find the database URL, or end with a usage error."""
     given: str | None = sys.stdin.readline().strip() if options.dsn == "-" else options.dsn
-    dsn = given or os.environ.get(_DSN_VARIABLE)
-    if not dsn:
+    dsn = os.environ.get(_DSN_VARIABLE) if given is None else given  # what is named, if empty, is no default
+    if not dsn or not dsn.strip():
         sys.stderr.write(f"error: which database? Set {_DSN_VARIABLE}, or give --dsn URL\n")
         raise SystemExit(_USAGE)
     return dsn
+
+
+def _describe(dsn: str) -> str:
+    from engines.postgres import describe  # noqa: PLC0415  # loads the database driver; `new` needs none
+
+    return describe(dsn)
 
 
 def _folder(options: argparse.Namespace) -> Folder:
@@ -139,6 +149,7 @@ def _options(options: argparse.Namespace) -> Options:
         allow_out_of_order=getattr(options, "allow_out_of_order", False),
         wait_s=getattr(options, "wait", 600.0),
         retry_s=getattr(options, "lock_retry", 300.0),
+        count_rows=True,
     )
     return signed(wanted, options.dir)
 
@@ -182,13 +193,21 @@ def _plan(options: argparse.Namespace) -> int:
 def _up(options: argparse.Namespace) -> int:
     import engines.migrations as engine  # noqa: PLC0415  # see engines.migrations: loaded when used
 
-    outcome = engine.apply(
-        _dsn(options), _folder(options), options=_options(options), report=_report(options)
-    )
-    if options.json:
-        _write_json(show.outcome_json(outcome))
-    else:
+    dsn, folder = _dsn(options), _folder(options)
+    engine.read_rules(folder.checks)  # what is wrong with them is told before anything runs
+    outcome = engine.apply(dsn, folder, options=_options(options), report=_report(options))
+    if not options.json:
         sys.stdout.write(show.outcome_text(outcome))
+    checks = engine.verify(dsn, folder, settle=True) if outcome.to_verify else ()
+    if options.json:
+        _write_json({**show.outcome_json(outcome), "checks": show.checks_json(checks)})
+    elif all(check.ok for check in checks):
+        sys.stdout.write(show.verified_text(checks))
+    try:
+        engine.require(checks, folder)
+    except engine.UnverifiedError as error:  # the answer for machines has been given
+        _say_error(str(error), as_json=False)
+        return _REFUSED
     return 0
 
 
@@ -208,6 +227,7 @@ def _reset(options: argparse.Namespace) -> int:
 
     dsn, folder = _dsn(options), _folder(options)
     engine.reset(dsn, folder)
+    _report(options)(f"emptied {_describe(dsn)}")
     options.dsn = dsn
     return _up(options)
 
@@ -219,13 +239,27 @@ def _repair(options: argparse.Namespace) -> int:
         sys.stderr.write("error: repair what? Give --applied VERSION or --reverted VERSION\n")
         return _USAGE
     changes = {"applied": options.applied, "reverted": options.reverted}
-    engine.repair(_dsn(options), _folder(options), **changes, options=_options(options))
+    dsn = _dsn(options)
+    engine.repair(dsn, _folder(options), **changes, options=_options(options))
     if options.json:
-        _write_json(changes)
+        _write_json({"database": _describe(dsn), **changes})
     else:
         sys.stdout.write(
             "".join(f"{what}: {' '.join(versions)}\n" for what, versions in changes.items() if versions)
         )
+        sys.stdout.write(f"changed the history of {_describe(dsn)}\n")
+    return 0
+
+
+def _baseline(options: argparse.Namespace) -> int:
+    import engines.migrations as engine  # noqa: PLC0415  # see engines.migrations: loaded when used
+
+    dsn = _dsn(options)
+    files = engine.baseline(dsn, _folder(options), to=options.to, options=_options(options))
+    if options.json:
+        _write_json({"database": _describe(dsn), "recorded": list(files)})
+    else:
+        sys.stdout.write(show.recorded_text(files, _describe(dsn)))
     return 0
 
 
@@ -245,6 +279,7 @@ _COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "list": _list,
     "plan": _plan,
     "up": _up,
+    "baseline": _baseline,
     "reset": _reset,
     "repair": _repair,
     "verify": _verify,

@@ -5,7 +5,8 @@ GroundworkError
     ├── FolderError     the files cannot be used: fix them; no database was asked
     ├── RefusedError    nothing was run: each refusal says why and what to do
     │   └── LockedError another runner held the lock until the deadline
-    └── FailedError     the server refused a statement: fix the file, run again
+    ├── FailedError     the server refused a statement: fix the file, run again
+    └── UnverifiedError the files are applied, but a check does not hold: correct the database, run again
 """
 
 from __future__ import annotations
@@ -69,3 +70,15 @@ class FailedError(MigrationError):
         self.position = position
         self.sqlstate = sqlstate
         super().__init__(message)
+
+
+class UnverifiedError(MigrationError):
+    """The files are applied, but the database is not as it has to be; `failed` has each check's text."""
+
+    def __init__(self, failed: Sequence[str], checks: str) -> None:
+        """Keep the texts; `checks` is the folder of the rules."""
+        self.failed = tuple(failed)
+        reasons = [text.replace("\n", "\n    ") for text in self.failed]
+        headline = "the migrations are applied, but the database does not pass its checks:"
+        ending = f"Correct the database with a further migration, or the rule in {checks}, and run again."
+        super().__init__(f"{_list(headline, reasons)}\n{ending}")

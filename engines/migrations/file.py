@@ -10,19 +10,22 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from engines.migrations.drizzle import DrizzleEntry
 
-from engines.migrations.backfill import VERIFY, Backfill, read_backfill
+from engines.migrations.backfill import PART, VERIFY, Backfill, read_backfill
 
 Phase = Literal["expand", "contract"]
+Value = bool | str | Backfill | tuple[str, ...]
 
 # The pattern of the Supabase CLI; what follows the first underscore is the name, in any script.
 NAME: Final = re.compile(r"([0-9]+)_(.*)\.sql", re.DOTALL)
 _DIRECTIVE: Final = re.compile(r"[ \t]*--[ \t]*groundwork:(.*)")
 _DURATION: Final = re.compile(r"[0-9]+(us|ms|s|min|h|d)?")
+_TABLE: Final = rf"{PART}(?:\.{PART})?"
+_TABLES: Final = re.compile(rf"{_TABLE}(?:[ \t]*,[ \t]*{_TABLE})*")
 # The Supabase CLI's own way to say the same as `no-transaction`.
 _CLI_NO_TRANSACTION: Final = "-- pg-delta: transaction=false"
 _KNOWN: Final = (
     "no-transaction, phase=expand|contract, lock-timeout=TIME, statement-timeout=TIME, "
-    "backfill table=TABLE key=COLUMN"
+    "shrinks=TABLE[,TABLE…], backfill table=TABLE key=COLUMN"
 )
 
 
@@ -36,6 +39,7 @@ class Directives:
         lock_timeout: PostgreSQL duration of one try; None: the run's.
         statement_timeout: PostgreSQL duration; None: the login's own.
         backfill: how to run the file's statement in batches; None: it is no backfill.
+        shrinks: tables that lose rows on purpose, as written.
     """
 
     transaction: bool = True
@@ -43,6 +47,7 @@ class Directives:
     lock_timeout: str | None = None
     statement_timeout: str | None = None
     backfill: Backfill | None = None
+    shrinks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ def decode(raw: bytes) -> str:
         ) from None
 
 
-def _apply(text: str, so_far: dict[str, bool | str | Backfill]) -> str | None:
+def _apply(text: str, so_far: dict[str, Value]) -> str | None:
     """Add one directive to those before; give the problem, if it is one."""
     if text.split()[:1] == ["backfill"]:
         return _apply_backfill(text.strip().removeprefix("backfill"), so_far)
@@ -111,12 +116,14 @@ def _apply(text: str, so_far: dict[str, bool | str | Backfill]) -> str | None:
         so_far["phase"] = value
     elif key in {"lock-timeout", "statement-timeout"} and _DURATION.fullmatch(value):
         so_far[field] = value
+    elif key == "shrinks" and _TABLES.fullmatch(value) and key not in so_far:
+        so_far[key] = tuple(re.findall(_TABLE, value))
     else:
         return f"directive `{text.strip()}` is not known; there are {_KNOWN} (TIME such as 500ms, 2s, 10min)"
     return None
 
 
-def _apply_backfill(words: str, so_far: dict[str, bool | str | Backfill]) -> str | None:
+def _apply_backfill(words: str, so_far: dict[str, Value]) -> str | None:
     """Add the directive that makes a file a backfill."""
     if "backfill" in so_far:
         return "a file is one backfill; put the second into a file of its own"
@@ -127,7 +134,7 @@ def _apply_backfill(words: str, so_far: dict[str, bool | str | Backfill]) -> str
     return None
 
 
-def _misplaced(text: str, values: dict[str, bool | str | Backfill]) -> str | None:
+def _misplaced(text: str, values: dict[str, Value]) -> str | None:
     """Say what is wrong with a directive below the first statement; only a backfill's verification may be."""
     if text.strip() != VERIFY:
         return "a directive must stand above the first statement; move it up"
@@ -142,7 +149,7 @@ def read_directives(sql: str) -> tuple[Directives, list[str]]:
     """
     if "groundwork:" not in sql and "pg-delta:" not in sql[:40]:
         return Directives(), []
-    values: dict[str, bool | str | Backfill] = {}
+    values: dict[str, Value] = {}
     problems: list[str] = []
     head = True
     for number, line in enumerate(sql.splitlines(), start=1):

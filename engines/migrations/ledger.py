@@ -77,7 +77,8 @@ join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 where (n.nspname, c.relname) in (('supabase_migrations', 'schema_migrations'), ('groundwork', 'migrations'),
                                  ('groundwork', 'migration_progress'), ('groundwork', 'backfills'),
-                                 ('groundwork', 'migration_statements'), ('drizzle', '__drizzle_migrations'))
+                                 ('groundwork', 'row_counts'), ('groundwork', 'migration_statements'),
+                                 ('drizzle', '__drizzle_migrations'))
 group by 1
 """
 # The driver reads times in this style only; CLEAN brings the login's own back before files run.

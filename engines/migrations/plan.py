@@ -41,6 +41,7 @@ class Options:
         lock_timeout_ms: how long one try may wait for a lock, and so make the product wait.
         retry_s: how long to try again while locks are not granted, in seconds.
         holder: the server process that holds the migration lock, once it is taken.
+        count_rows: the caller verifies the run, which compares the rows with those before it.
     """
 
     to: str | None = None
@@ -54,6 +55,7 @@ class Options:
     lock_timeout_ms: int = 100
     retry_s: float = 300.0
     holder: int | None = None
+    count_rows: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,7 @@ class Plan:
         adopted: applied files whose rows another tool wrote; their checksums are recorded by the next update.
         history_table: where the history is.
         history: what it was made from.
+        unverified: the last run has not passed its verification.
     """
 
     entries: tuple[Entry, ...]
@@ -144,6 +147,7 @@ class Plan:
     adopted: tuple[MigrationFile, ...] = ()
     history_table: str = HISTORY_TABLE
     history: History = field(default_factory=History, repr=False)
+    unverified: bool = False
 
     def _named(self, *statuses: Status) -> tuple[str, ...]:
         return tuple(e.file.file if e.file else e.version for e in self.entries if e.status in statuses)

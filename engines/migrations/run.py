@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from engines.migrations import ledger
+from engines.migrations import counts, ledger
 from engines.migrations.batch import Packer, run_batch
 from engines.migrations.details import read_details
 from engines.migrations.errors import MigrationError, RefusedError
@@ -49,12 +49,14 @@ class Outcome:
         total: how many versions are applied now.
         latest: the last of them.
         history_table: where the history is.
+        to_verify: files ran, or an earlier run has not passed its verification.
     """
 
     applied: tuple[str, ...]
     total: int
     latest: str | None
     history_table: str = HISTORY_TABLE
+    to_verify: bool = False
 
 
 @contextmanager
@@ -128,7 +130,8 @@ def inspect(dsn: str, folder: Folder, *, options: Options | None = None) -> Plan
         RefusedError: it is a transaction pooler.
     """
     with _open(dsn) as session:
-        return _plan(dsn, session, folder, options, _CAREFUL)[0]
+        plan, found = _plan(dsn, session, folder, options, _CAREFUL)
+        return replace(plan, unverified=counts.TABLE in found)
 
 
 def survey(dsn: str, folder: Folder) -> tuple[Plan, Mapping[str, Detail]]:
@@ -160,7 +163,7 @@ def apply(dsn: str, folder: Folder, *, options: Options, report: Callable[[str],
     with _open(dsn) as session:
         plan, found = _plan(dsn, session, folder, options)
         if plan.refusals or (ledger.is_ready(found, folder) and not plan.pending and not plan.adopted):
-            return _done(_allowed(plan), [])
+            return replace(_done(_allowed(plan), []), to_verify=counts.TABLE in found)
         with hold(session, options.wait_s, report) as holder:
             patience = Patience(dsn, options.retry_s, report)
             return _apply_locked(Job(session, replace(options, holder=holder), patience), folder, plan)
@@ -198,13 +201,18 @@ def _apply_locked(job: Job, folder: Folder, plan: Plan) -> Outcome:
     _allowed(plan)
     _adopt(session, plan, job.options)
     stale = [file.version for file in plan.pending if not history.begun(file.version)]
+    counted = job.options.count_rows and bool(plan.pending)
+    if counted:
+        counts.take(session, job.patience.report)
     # What we knew of versions that another tool has reverted is stale.
     send(session, f"begin;{ledger.forget_text(stale)};commit;{CLEAN}")
     try:
         _run_all(job, folder, plan.pending, history)
     finally:
         job.close()
-    return _done(plan, list(plan.pending))
+    if counted:
+        counts.publish(session)
+    return replace(_done(plan, list(plan.pending)), to_verify=bool(plan.pending) or counts.TABLE in found)
 
 
 def _run_all(job: Job, folder: Folder, files: Sequence[MigrationFile], history: History) -> None:

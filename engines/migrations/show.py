@@ -143,6 +143,17 @@ def outcome_text(outcome: Outcome) -> str:
     return f"{did}; {outcome.total} in all, latest {outcome.latest or 'none'}\n"
 
 
+def recorded_text(files: Sequence[str], database: str) -> str:
+    """Say what `baseline` recorded, and where."""
+    lines = [f"recorded {file} without running it" for file in files]
+    return "\n".join([*lines, f"{len(files)} recorded in {database}"]) + "\n"
+
+
+def verified_text(checks: Sequence[Check]) -> str:
+    """Name the checks that hold; nothing when none was asked."""
+    return f"verified: {', '.join(check.name for check in checks)}\n" if checks else ""
+
+
 def checks_json(checks: Sequence[Check]) -> list[dict[str, Any]]:
     """Describe every check."""
     return [{"name": check.name, "ok": check.ok, "message": check.message} for check in checks]

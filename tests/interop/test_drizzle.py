@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engines.migrations import FailedError, RefusedError, repair
+from engines.migrations import FailedError, RefusedError, baseline, repair, verify
 from engines.migrations.folder import read_folder
 from tests.interop.fix_tools import same_schema
 
@@ -70,6 +70,23 @@ def test_rows_and_schema_are_equal(project: Project, tools: Path) -> None:
 
     assert project.history() == project.history(project.other)
     assert same_schema(project)
+
+
+def test_drizzle_has_nothing_to_do_after_a_baseline(project: Project, tools: Path) -> None:
+    """A database that Drizzle made, and that lost its history, has it again, and both its migrators agree."""
+    assert project.drizzle_kit(tools).status == 0
+    rows = project.history()
+    project.execute("drop schema drizzle cascade")
+    recorded = baseline(project.dsn, read_folder(project.path))
+
+    assert recorded == ("0000_orange_thor.sql", "0001_brave_hulk.sql", "0002_seed.sql")
+    assert project.history() == rows
+    assert project.drizzle(tools).status == 0
+    assert project.drizzle_kit(tools).status == 0
+    assert project.history() == rows
+    assert project.rows("select count(*) from users") == [(2,)]
+    assert all(check.ok for check in verify(project.dsn, read_folder(project.path)))
+    assert project.up().applied == ()
 
 
 def test_they_take_turns(project: Project, tools: Path) -> None:

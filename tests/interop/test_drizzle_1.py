@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from engines.migrations import baseline, verify
+from engines.migrations.folder import read_folder
 from tests.interop.fix_tools import MARK, same_schema
 
 if TYPE_CHECKING:
@@ -33,6 +35,21 @@ def history(project: Project, dsn: str | None = None) -> list[tuple[Any, ...]]:
         "select id, hash, created_at, name, applied_at is null from drizzle.__drizzle_migrations order by id"
     )
     return project.rows(query, dsn)
+
+
+def test_drizzle_has_nothing_to_do_after_a_baseline(project: Project, tools_1: Path) -> None:
+    """A database that Drizzle made, and that lost its history, has it again, and both its migrators agree."""
+    assert project.drizzle_kit(tools_1).status == 0
+    rows = history(project)
+    project.execute("drop schema drizzle cascade")
+    baseline(project.dsn, read_folder(project.path))
+
+    assert history(project) == rows
+    assert project.drizzle(tools_1).status == 0
+    assert project.drizzle_kit(tools_1).status == 0
+    assert history(project) == rows
+    assert all(check.ok for check in verify(project.dsn, read_folder(project.path)))
+    assert project.up().applied == ()
 
 
 def test_drizzle_has_nothing_to_do_after_ours(project: Project, tools_1: Path) -> None:

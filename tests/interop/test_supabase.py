@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engines.migrations import FolderError, RefusedError, repair
+from engines.migrations import FolderError, RefusedError, baseline, repair, verify
 from engines.migrations.folder import read_folder
 from tests.interop.fix_tools import same_schema
 
@@ -124,6 +124,20 @@ def test_repair_is_the_same(project: Project, tools: Path) -> None:
         assert ran.status == 0, ran.text
 
     assert project.rows(ROWS) == project.rows(ROWS, project.other)
+
+
+def test_cli_has_nothing_to_do_after_a_baseline(project: Project, tools: Path) -> None:
+    """A database that the CLI made, and that lost its history, has every row again, and the CLI agrees."""
+    push(project, tools)
+    rows = project.rows(ROWS)
+    project.execute("drop schema supabase_migrations cascade")
+    recorded = baseline(project.dsn, read_folder(project.path))
+
+    assert len(recorded) == len(FILES) - 1
+    assert project.rows(ROWS) == rows
+    assert upto_date(project, tools)
+    assert all(check.ok for check in verify(project.dsn, read_folder(project.path)))
+    assert project.up().applied == ()
 
 
 def test_edited_file_is_refused(project: Project, tools: Path) -> None:

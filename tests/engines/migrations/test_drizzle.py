@@ -289,7 +289,7 @@ def test_command_line(project: Project) -> None:
 
     assert project.command("repair", "--applied", "0000_m").returncode == 0
     up = project.command("up", "--layout", "drizzle", "--to", "0001_n")
-    assert up.stdout.endswith("1 applied; 2 in all, latest 0001_n\n")
+    assert "1 applied; 2 in all, latest 0001_n\n" in up.stdout
     listed = json.loads(project.command("list", "--json").stdout)
     assert [(entry["version"], entry["status"]) for entry in listed] == [
         ("0000_m", "applied"),

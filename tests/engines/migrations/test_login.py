@@ -28,6 +28,7 @@ FOLDER = {
 }
 
 
+CHECKS = ["tables", "policies", "row security", "row counts", "nulls"]
 SETTINGS = [
     ["DateStyle = 'German'", "IntervalStyle = 'sql_standard'", "TimeZone = 'Asia/Kathmandu'"],
     ["DateStyle = 'SQL, DMY'", "IntervalStyle = 'iso_8601'", "TimeZone = '<+0330>-3:30'"],
@@ -85,13 +86,15 @@ def test_settings_of_a_login(
         _set(project, login, setting, database=for_all and "role =" not in setting)
     login.write(**FOLDER)
 
-    assert len(login.up().applied) == len(FOLDER)
+    assert len(login.up(count_rows=True).applied) == len(FOLDER)
     assert login.up().applied == ()
     assert inspect(login.dsn, login.folder).pending == ()
     assert _history(login) == _history(project)
     repair(login.dsn, login.folder, reverted=["005"])
     repair(login.dsn, login.folder, applied=["005"])
-    assert verify(login.dsn, login.folder) == ()
+    checks = verify(login.dsn, login.folder, settle=True)
+    assert {check.name: (check.ok, check.message) for check in checks} == dict.fromkeys(CHECKS, (True, ""))
+    assert login.value("select to_regclass('groundwork.row_counts') is null")
     assert project.rows("select what from public.log order by 1") == [("3!",), ("\\2!",)]
     assert project.value("select style from public.seen") == login.value("show DateStyle")
 

@@ -1,0 +1,72 @@
+"""The rules in checks/rules.toml: every key is read, and everything wrong is told by its name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from engines.migrations import FolderError, read_rules
+from engines.migrations.rules import Rules
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.engines.migrations.conftest import Project
+
+
+def test_all(tmp_path: Path) -> None:
+    """Every key is read; names are SQL names."""
+    (tmp_path / "rules.toml").write_text(
+        'exposed = ["public", "api"]\nwithout_rls = ["public.\\"A b\\""]\nshrink_percent = 5.5\n'
+        '[shrink]\n"s.LOGS" = 100\n[not_null]\n"public.a" = ["X"]\n',
+        encoding="utf-8",
+    )
+
+    assert read_rules(tmp_path) == Rules(
+        exposed=("public", "api"),
+        without_rls=frozenset({("public", "A b")}),
+        shrink_percent=5.5,
+        shrink={("s", "logs"): 100.0},
+        not_null={("public", "a"): ("x",)},
+    )
+    assert read_rules(tmp_path / "none") == Rules()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("exposd = []", "`exposd` is not known; there are exposed, without_rls, shrink_percent"),
+        ("exposed = 'public'", "`exposed` must be a list of names"),
+        (
+            "without_rls = ['countries']",
+            '`without_rls` must name tables with their schema, such as "public.',
+        ),
+        ("shrink_percent = '10'", "`shrink_percent` must be a number from 0 to 100, not '10'"),
+        ("shrink_percent = true", "`shrink_percent` must be a number from 0 to 100, not True"),
+        ("shrink_percent = nan", "`shrink_percent` must be a number from 0 to 100, not nan"),
+        ("shrink = 10", "`shrink` must be a table of TOML"),
+        ("shrink = {'a.b' = 101}", "`shrink` must be a number from 0 to 100, not 101"),
+        ("not_null = {'a.b' = []}", "`not_null` must list columns of a table"),
+        ("not_null = {'a.b' = ['x y']}", "`not_null` must list columns of a table, not ['x y']"),
+        ("exposed = [", "rules.toml: "),
+    ],
+)
+def test_wrong(tmp_path: Path, text: str, problem: str) -> None:
+    """What is wrong is named with the file and its key."""
+    (tmp_path / "rules.toml").write_text(text, encoding="utf-8")
+
+    with pytest.raises(FolderError) as caught:
+        read_rules(tmp_path)
+    assert problem in str(caught.value)
+    assert "rules.toml: " in str(caught.value)
+
+
+def test_wrong_rules_run_nothing(project: Project) -> None:
+    """Rules that cannot be used are told before the first file."""
+    project.write(_001_a="create table a ()")
+    (project.path / "checks").mkdir()
+    (project.path / "checks" / "rules.toml").write_text("exposd = []", encoding="utf-8")
+
+    assert "`exposd` is not known" in project.command("up").stderr
+    assert project.value("select to_regclass('a') is null")
