@@ -7,7 +7,7 @@ column for is beside it in the schema `groundwork`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, LiteralString
+from typing import TYPE_CHECKING, Any, Final, LiteralString, cast
 
 from psycopg import sql
 
@@ -107,8 +107,10 @@ Columns = dict[str, set[str]]
 
 
 def tables(session: Session) -> Columns:
-    """List which of our tables exist, with their columns."""
-    return {str(name): set(columns) for name, columns in _fetch(session, _TABLES)}
+    """List which of our tables exist, with their columns; the session then writes times as we read them."""
+    cursor = session.execute(f"set datestyle = 'ISO';{_TABLES}")
+    cursor.nextset()
+    return {str(name): set(columns) for name, columns in cast("list[Any]", cursor.fetchall())}
 
 
 def table_of(folder: Folder) -> HistoryTable:
@@ -170,10 +172,6 @@ def read(session: Session, found: Columns, folder: Folder) -> History:
     begun = cursor.fetchall() if control.TABLE in found else []
     backfills = {str(row[0]): Unfinished(*row) for row in begun}  # type: ignore[arg-type]  # rows are untyped
     return History(records, progress, backfills)
-
-
-def _fetch(session: Session, query: LiteralString) -> list[Any]:
-    return list(session.execute(query).fetchall())
 
 
 def insert_text(
