@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -19,6 +19,7 @@ from engines.migrations.plan import HISTORY_TABLE, Options, Plan, make_plan
 from engines.migrations.retry import Patience
 from engines.migrations.shape import Atomic, shape
 from engines.migrations.statements import read_script
+from engines.migrations.traces import Traces
 from engines.migrations.units import run_units
 from engines.migrations.whole import CLEAN, run_whole
 from engines.migrations.wire import Session, open_session, send, strings_conform, undo
@@ -112,13 +113,23 @@ def apply(dsn: str, folder: Folder, *, options: Options, report: Callable[[str],
         RefusedError: nothing was run.
         FailedError: a file was refused by the server; the files before it stay.
     """
-    with connect(dsn) as session:
+    applied: tuple[str, ...] = ()
+    while True:
+        outcome, finished = _apply_once(folder, options, Patience(dsn, options.retry_s, report))
+        applied += outcome.applied
+        if finished:
+            return replace(outcome, applied=applied)
+
+
+def _apply_once(folder: Folder, options: Options, patience: Patience) -> tuple[Outcome, bool]:
+    """Run what is pending in one session; False: what is left needs a new one."""
+    with connect(patience.dsn) as session:
         found = ledger.tables(session)
         plan = make_plan(folder, ledger.read(session, found, folder), options)
         if plan.refusals or (ledger.is_ready(found, folder) and not plan.pending and not plan.adopted):
-            return _done(_allowed(plan), [])
-        with hold(session, options.wait_s, report):
-            return _apply_locked(session, folder, options, Patience(dsn, options.retry_s, report))
+            return _done(_allowed(plan), []), True
+        with hold(session, options.wait_s, patience.report):
+            return _apply_locked(session, folder, options, patience)
 
 
 def _allowed(plan: Plan) -> Plan:
@@ -134,7 +145,9 @@ def _done(plan: Plan, ran: list[MigrationFile]) -> Outcome:
     return Outcome(tuple(file.file for file in ran), len(versions), latest, plan.history_table)
 
 
-def _apply_locked(session: Session, folder: Folder, options: Options, patience: Patience) -> Outcome:
+def _apply_locked(
+    session: Session, folder: Folder, options: Options, patience: Patience
+) -> tuple[Outcome, bool]:
     """Read the history again, now that nobody else writes it, and run what is pending."""
     found = ledger.tables(session)
     history = ledger.read(session, found, folder)
@@ -144,10 +157,11 @@ def _apply_locked(session: Session, folder: Folder, options: Options, patience: 
     plan = _allowed(make_plan(folder, history, options))
     _adopt(session, plan, options)
     send(session, CLEAN)
-    sharing = Sharing(folder.files, history)
+    sharing, traces = Sharing(folder.files, history), Traces(folder)
     done, brief = 0, True
     while done < len(plan.pending):
-        files = sharing.take(plan.pending[done:], wide=brief and strings_conform(session))
+        apart = traces.upto_first(plan.pending[done:])
+        files = sharing.take(apart, wide=brief and strings_conform(session))
         started = time.monotonic()
         if len(files) > 1:
             done += run_batch(session, files, options, patience)
@@ -156,7 +170,10 @@ def _apply_locked(session: Session, folder: Folder, options: Options, patience: 
             patience.report(f"applied {files[0].file} in {(time.monotonic() - started) * 1000:.0f} ms")
             done += 1
         brief = time.monotonic() - started < _BRIEF_S
-    return _done(plan, list(plan.pending))
+        traces.remove(session, plan.pending[done - 1])
+        if traces.ends_session(plan.pending[done - 1]):
+            break
+    return _done(plan, list(plan.pending[:done])), done == len(plan.pending)
 
 
 def _adopt(session: Session, plan: Plan, options: Options) -> None:
