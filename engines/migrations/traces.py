@@ -9,62 +9,73 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from engines.migrations.folder import NUMBERED, Folder
+from engines.migrations.folder import NUMBERED
 from engines.migrations.wire import send
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engines.migrations.file import MigrationFile
+    from engines.migrations.folder import Folder
     from engines.migrations.wire import Session
 
-_LEAVES: Final = re.compile(r"\b(?:temp|temporary|pg_temp|hold|prepare|listen)\b", re.IGNORECASE)
+_LEAVES: Final = re.compile(r"\b(?:temp|temporary|pg_temp|hold|prepare|listen)\b")
 # DISCARD ALL would be shorter, but also end the migration lock.
 _REMOVE: Final = "close all;deallocate all;unlisten *;discard temp;discard sequences"
 # Defaults of a login or a database are read when a session begins (PostgreSQL manual, ALTER ROLE).
-_DEFAULTS: Final = re.compile(
-    r"\balter\s+(?:role|user|database)\b[^;]*?\b(?:re)?set\b", re.IGNORECASE | re.DOTALL
-)
+_DEFAULTS: Final = re.compile(r"\balter (?:role|user|database)\b[^;]*?\b(?:re)?set\b")
+# Much cheaper to look for in a long text than the patterns themselves.
+_LEAVES_WORDS: Final = ("temp", "hold", "prepare", "listen")
+_DEFAULTS_WORDS: Final = ("alter role", "alter user", "alter database")
 
 
 @dataclass(frozen=True)
+class _Trace:
+    """What one file leaves."""
+
+    objects: bool
+    defaults: bool
+
+
 class Traces:
-    """Which files of a folder leave something that the next one must not see.
+    """Which files of a folder leave something that the next one must not see."""
 
-    Attributes:
-        folder: all files: a sequence of an early one is used by a late one.
-    """
+    def __init__(self, folder: Folder) -> None:
+        """Look at all files: a sequence of an early one is used by a late one."""
+        self._apart = folder.layout == NUMBERED
+        # A sequence may keep numbers in the session (CREATE SEQUENCE … CACHE).
+        self._cached = self._apart and any("cache" in file.sql.lower() for file in folder.files)
+        self._known: dict[str, _Trace] = {}
 
-    folder: Folder
-
-    @cached_property
-    def _apart(self) -> bool:
-        """Say whether each file is to find the session as if it were its own."""
-        return self.folder.layout == NUMBERED
-
-    @cached_property
-    def _cached(self) -> bool:
-        """Say whether a sequence may keep numbers in the session (CREATE SEQUENCE … CACHE)."""
-        return any("cache" in file.sql.lower() for file in self.folder.files)
-
-    def _leaves(self, file: MigrationFile) -> bool:
-        return self._apart and (self._cached or bool(_LEAVES.search(file.sql)))
+    def _trace(self, file: MigrationFile) -> _Trace:
+        if not self._apart:
+            return _Trace(objects=False, defaults=False)
+        if file.version not in self._known:
+            text = " ".join(file.sql.lower().split())
+            self._known[file.version] = _Trace(
+                self._cached or (_mentions(text, _LEAVES_WORDS) and bool(_LEAVES.search(text))),
+                _mentions(text, _DEFAULTS_WORDS) and bool(_DEFAULTS.search(text)),
+            )
+        return self._known[file.version]
 
     def ends_session(self, file: MigrationFile) -> bool:
         """Say whether what follows a file needs a session that begins after it."""
-        return self._apart and bool(_DEFAULTS.search(file.sql))
+        return self._trace(file).defaults
 
     def upto_first(self, files: Sequence[MigrationFile]) -> Sequence[MigrationFile]:
         """Give the files up to the first that leaves something: what may share a message."""
         for index, file in enumerate(files):
-            if self._leaves(file) or self.ends_session(file):
+            if self._trace(file).objects or self.ends_session(file):
                 return files[: index + 1]
         return files
 
     def remove(self, session: Session, file: MigrationFile) -> None:
         """Remove what a file may have left; a lost connection is the next message's to tell."""
-        if self._leaves(file):
+        if self._trace(file).objects:
             send(session, _REMOVE)
+
+
+def _mentions(text: str, words: Sequence[str]) -> bool:
+    return any(word in text for word in words)

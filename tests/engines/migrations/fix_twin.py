@@ -15,18 +15,21 @@ from emulator import postgres
 from engines.migrations import Options, Outcome, apply, inspect, read_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from tests.fix_postgres import Server
+
 _BIN = postgres.installation() / "bin"
-_OURS = ("groundwork", "supabase_migrations", "drizzle")
+OURS = ("groundwork", "supabase_migrations", "drizzle")
 # psql -1 cannot run these, and a person who has such a file leaves -1 away.
 _NOT_IN_ONE = re.compile(rb"\bconcurrently\b|\bvacuum\b|no-transaction", re.IGNORECASE)
 
 
-def dump(dsn: str, *hidden: str) -> list[str]:
+def dump(dsn: str, *hidden: str, options: Sequence[str] = ()) -> list[str]:
     """Give all that pg_dump knows of a database: objects, owners, rights, comments, rows, sequences."""
     arguments = [f"--exclude-schema={name}" for name in hidden]
-    command = [str(_BIN / "pg_dump"), "--restrict-key=x", *arguments, dsn]
+    command = [str(_BIN / "pg_dump"), "--restrict-key=x", *options, *arguments, dsn]
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode().splitlines()
@@ -70,7 +73,7 @@ class Twin:
 
     def agree(self) -> None:
         """See that both databases are the same, each file is recorded once, and nothing is left to do."""
-        assert dump(self.dsn, *_OURS) == dump(self.other, *_OURS)
+        assert dump(self.dsn, *OURS) == dump(self.other, *OURS)
         folder = read_folder(self.path)
         plan = inspect(self.dsn, folder)
         assert (plan.pending, plan.refusals) == ((), ())
@@ -84,3 +87,13 @@ def twin(database: str, second: str, tmp_path: Path) -> Twin:
     path = tmp_path / "migrations"
     path.mkdir()
     return Twin(path, database, second)
+
+
+@pytest.fixture
+def third(postgres_server: Server, database: str) -> Iterator[str]:
+    """Give one more fresh database."""
+    name = database.rpartition("/")[2] + "_third"
+    with psycopg.connect(postgres_server.dsn("postgres"), autocommit=True) as session:
+        session.execute(f"create database {name}".encode())
+        yield postgres_server.dsn(name)
+        session.execute(f"drop database {name} with (force)".encode())
