@@ -87,13 +87,15 @@ class Progress:
         version: its key.
         done: how many statements of the file are behind it.
         prefix: hash over these statements.
-        running: the statement that was begun outside of a transaction and not seen to end; None: none.
+        running: the statement that was begun outside of a transaction and not seen to end well; None: none.
+        failed: the server ended that statement with an error, so that it has not taken effect.
     """
 
     version: str
     done: int
     prefix: str
     running: int | None = None
+    failed: bool = False
 
 
 @dataclass(frozen=True)

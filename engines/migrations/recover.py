@@ -28,10 +28,13 @@ from pg_catalog.pg_inherits where inhrelid = to_regclass(%s)
 _DATABASE: Final = "select 1 from pg_catalog.pg_database where datname = %s"
 
 
-def happened(session: Session, file: MigrationFile, script: Script, statement: Statement) -> bool:
+def happened(
+    session: Session, file: MigrationFile, script: Script, statement: Statement, *, failed: bool = False
+) -> bool:
     """Say whether a statement that an earlier run began has taken effect; False: it may be run again.
 
-    An INVALID index that it left is dropped.
+    An INVALID index that it left is dropped, and a detachment that it began is finished. Where the server said
+    that it `failed`, what is there besides was there before: the server is to say so again.
 
     Raises:
         RefusedError: it cannot be told; a human must look.
@@ -39,11 +42,11 @@ def happened(session: Session, file: MigrationFile, script: Script, statement: S
     if statement.tag in _REPEATABLE:
         return False
     if statement.tag == "CREATE INDEX CONCURRENTLY" and statement.target[1]:
-        return _index_made(session, statement)
+        return _index_made(session, statement) and not failed
     if statement.tag == "DROP INDEX CONCURRENTLY":
-        return session.execute(_INDEX, [_name(statement)]).fetchone() is None
+        return not failed and session.execute(_INDEX, [_name(statement)]).fetchone() is None
     if statement.tag == "DETACH PARTITION CONCURRENTLY":
-        return _detached(session, statement)
+        return _detached(session, statement, failed=failed)
     if statement.tag == "CREATE DATABASE":
         return session.execute(_DATABASE, [statement.target[0]]).fetchone() is not None
     raise RefusedError([_unclear(file, script, statement)])
@@ -60,11 +63,11 @@ def _unclear(file: MigrationFile, script: Script, statement: Statement) -> str:
     )
 
 
-def _detached(session: Session, statement: Statement) -> bool:
+def _detached(session: Session, statement: Statement, *, failed: bool) -> bool:
     """Say whether a partition is detached; a detachment that was interrupted is finished."""
     row = session.execute(_PARTITION, [_name(statement)]).fetchone()
     if row is None:
-        return True
+        return not failed
     if not row[1]:
         return False
     error = send(session, f"alter table {row[0]} detach partition {row[2]} finalize")

@@ -38,6 +38,7 @@ class _Run:
     patience: Patience
     login: str  # the role that owns the record, quoted
     sets_lock_timeout: bool  # the file has its own idea of it, which then holds
+    failed_at: int | None  # the statement that an earlier run saw fail
 
     def as_login(self, record: str) -> str:
         """Let a record be written whatever role the file has taken, without changing that role."""
@@ -59,7 +60,7 @@ def run_units(
     Raises:
         FailedError: the server refused a statement; what is before it stays and is not run again.
     """
-    run = _prepare(session, file, options, patience)
+    run = _prepare(session, file, progress, options, patience)
     first = f"{CLEAN};set lock_timeout = 0"
     _must(run, first if progress else f"{first};{ledger.begin_progress_text(file)}")
     if progress:
@@ -71,10 +72,13 @@ def run_units(
     _must(run, f"begin;{CLEAN};{finish};commit")
 
 
-def _prepare(session: Session, file: MigrationFile, options: Options, patience: Patience) -> _Run:
+def _prepare(
+    session: Session, file: MigrationFile, progress: Progress | None, options: Options, patience: Patience
+) -> _Run:
     script = read_script(file.sql)
     own = any(s.kind is Kind.SETTING and s.tag == "lock_timeout" for s in script.statements)
-    return _Run(session, file, script, options, patience, _login(session), own)
+    failed_at = progress.running if progress and progress.failed else None
+    return _Run(session, file, script, options, patience, _login(session), own, failed_at)
 
 
 def _layout(file: MigrationFile, script: Script) -> tuple[Unit, ...]:
@@ -188,7 +192,8 @@ def _alone(run: _Run, unit: Unit, *, resumed: bool) -> tuple[Tried, int]:
     statement = run.script.statements[unit.first]
     begin, end = _extent(run, unit)
     record = f"begin;{run.as_login(ledger.progress_text(run.file, unit.end))};commit"
-    if resumed and happened(run.session, run.file, run.script, statement):
+    failed_before = run.failed_at == unit.first
+    if resumed and happened(run.session, run.file, run.script, statement, failed=failed_before):
         _must(run, record)
         return Tried(None, 0), -begin
     # A timeout would leave an INVALID index: the wait for old transactions counts as a wait for a lock.
