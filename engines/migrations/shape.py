@@ -27,6 +27,7 @@ _ESCAPES_ON: Final = re.compile(
 _OWN_ESCAPES: Final = ("e", "E", "$")  # E'…' and $$…$$ mean the same under every setting
 _UNLOCK_ALL: Final = "pg_advisory_unlock_all"
 _CREATES: Final = re.compile(r"create\b", re.IGNORECASE)
+_BLOCK_ONLY: Final = re.compile(r"(?:savepoint|release|lock)\b|rollback\b[^;]*?\bto\b", re.IGNORECASE)
 _STRINGS: Final = {"SCONST", "USCONST"}
 _WRAPPED: Final = 2  # statements of the smallest block: BEGIN and COMMIT
 _ENDS: Final = {Kind.COMMIT, Kind.ROLLBACK}
@@ -136,7 +137,8 @@ def problems(script: Script, *, transaction: bool = True) -> list[str]:
     if script.source is not Source.PARSER:
         return _unparsed(script, transaction=transaction)
     found = [f"line {script.line(s.start)}: {s.tag}" for s in script.marked if s.kind is Kind.REFUSED]
-    return found + _block_problems(script) + _string_problems(script) + _lock_problems(script)
+    found += _block_problems(script) + _string_problems(script) + _lock_problems(script)
+    return found or _outside_problems(script, shape(script, transaction=transaction))
 
 
 def _unparsed(script: Script, *, transaction: bool) -> list[str]:
@@ -189,6 +191,18 @@ def _block_problems(script: Script) -> list[str]:
         line = script.line(opened.start)
         found.append(f"line {line}: the transaction is never ended, so its work would be lost; add COMMIT")
     return found
+
+
+def _outside_problems(script: Script, way: Shape) -> list[str]:
+    """Find what needs a block and stands outside of one, where each statement commits by itself."""
+    alone = [unit for unit in way if unit.kind is UnitKind.TRANSACTION] if isinstance(way, tuple) else []
+    found = [script.statements[unit.first] for unit in alone]
+    return [
+        f"line {script.line(s.start)}: {script.sql[s.start : s.end].split()[0].upper()} has an effect only "
+        "between BEGIN and COMMIT, as the file is not one transaction; write them around it"
+        for s in found
+        if _BLOCK_ONLY.match(script.sql, s.start, s.end)
+    ]
 
 
 def _string_problems(script: Script) -> list[str]:

@@ -106,6 +106,11 @@ def test_file_that_may_not_be_read() -> None:
             "\nselect set_config('standard_conforming_strings', 'off', false); select N'a\\\\b'",
             "line 2: backslashes in strings change",
         ),
+        (
+            "vacuum;\nsavepoint s;\nselect 1;\nrollback to s;",
+            "line 2: SAVEPOINT has an effect only between BEGIN",
+        ),
+        ("begin; select 1; commit;\n/* x */ lock table pg_class;", "line 2: LOCK has an effect only between"),
         ("create table x ();\n\\i other.sql\n", r"line 2: `\\i other.sql` is a psql command"),
         ("create table x ();\ncopy x from stdin;\n\\.\n", "line 2: COPY … FROM stdin needs psql"),
     ],
