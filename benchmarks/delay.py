@@ -7,19 +7,36 @@ import contextlib
 import queue
 import threading
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _CHUNK = 1 << 16
 
 
-async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter, delay_s: float) -> None:
+@dataclass
+class Line:
+    """A line that is open.
+
+    Attributes:
+        port: where it begins.
+        round_trips: how often a client has sent something after an answer, opening a connection left out.
+    """
+
+    port: int = 0
+    round_trips: int = 0
+
+
+async def _pump(
+    source: asyncio.StreamReader, sink: asyncio.StreamWriter, delay_s: float, seen: Callable[[], None]
+) -> None:
     """Pass bytes on in order, each chunk `delay_s` after it came; chunks overlap, as on a line."""
     loop = asyncio.get_running_loop()
     with contextlib.suppress(ConnectionError):
         while chunk := await source.read(_CHUNK):
+            seen()
             loop.call_later(delay_s, _write, sink, chunk)
     loop.call_later(delay_s, sink.close)
 
@@ -29,17 +46,36 @@ def _write(sink: asyncio.StreamWriter, chunk: bytes) -> None:
         sink.write(chunk)
 
 
-async def _serve(port: int, half_s: float, ready: queue.Queue[int], stop: asyncio.Event) -> None:
+def _counters(line: Line) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Give what notes a chunk of the client and one of the server, for one connection."""
+    waiting = False
+
+    def asked() -> None:
+        nonlocal waiting
+        line.round_trips += not waiting
+        waiting = True
+
+    def answered() -> None:
+        nonlocal waiting
+        waiting = False
+
+    return asked, answered
+
+
+async def _serve(port: int, half_s: float, ready: queue.Queue[Line], stop: asyncio.Event) -> None:
     """Accept connections until told to stop, and end what is open then."""
     open_ones: set[asyncio.Task[None]] = set()
+    line = Line()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         back, forth = await asyncio.open_connection("127.0.0.1", port)
-        for pump in (_pump(reader, forth, half_s), _pump(back, writer, half_s)):
+        asked, answered = _counters(line)
+        for pump in (_pump(reader, forth, half_s, asked), _pump(back, writer, half_s, answered)):
             open_ones.add(asyncio.create_task(pump))
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    ready.put(int(server.sockets[0].getsockname()[1]))
+    line.port = int(server.sockets[0].getsockname()[1])
+    ready.put(line)
     await stop.wait()
     server.close()
     for task in open_ones:
@@ -48,9 +84,9 @@ async def _serve(port: int, half_s: float, ready: queue.Queue[int], stop: asynci
 
 
 @contextmanager
-def far_away(port: int, round_trip_s: float) -> Iterator[int]:
-    """Give a port whose connections reach `port` with that round trip time; for the block."""
-    ready: queue.Queue[int] = queue.Queue()
+def far_away(port: int, round_trip_s: float) -> Iterator[Line]:
+    """Give a line whose connections reach `port` with that round trip time; for the block."""
+    ready: queue.Queue[Line] = queue.Queue()
     stop = asyncio.Event()
     loop = asyncio.new_event_loop()
     serving = _serve(port, round_trip_s / 2, ready, stop)

@@ -88,7 +88,7 @@ print("inside", time.perf_counter() - start)
 
 
 def small(count: int) -> dict[str, str]:
-    """Write files as folders hold them: of ten, one makes a table, the others change it, each a few lines."""
+    """Write files as folders hold them: of ten, one makes a table, the others change it, a few lines each."""
     return {f"{n:04}_change_{n}": _small(n) for n in range(1, count + 1)}
 
 
@@ -96,12 +96,20 @@ def _small(number: int) -> str:
     """Write one of them."""
     table, step = f"t{(number - 1) // 10}", (number - 1) % 10
     if step == 0:
-        return f"create table {table} (id int primary key, name text not null);\n"
+        return (
+            f"create table {table} (id int primary key, owner uuid not null, name text not null,\n"
+            f"  made timestamptz not null default now());\ncreate index on {table} (owner);\n"
+            f"alter table {table} enable row level security;\n"
+            f"create policy own on {table} using (owner = '{number:032x}');\n"
+        )
     if step <= 3:
         column = f"c{step}"
-        return f"alter table {table} add {column} int;\ncomment on column {table}.{column} is 'a number';\n"
+        return (
+            f"alter table {table} add {column} int;\ncomment on column {table}.{column} is 'a number';\n"
+            f"create index on {table} ({column});\n"
+        )
     if step <= 6:
-        return f"insert into {table} (id, name) values ({step}, 'name {number}');\n"
+        return f"insert into {table} (id, owner, name) values ({step}, '{number:032x}', 'name {number}');\n"
     body = f"select name from {table} where id = i + {step}"
     return f"create or replace function f_{table}(i int) returns text language sql as $$ {body} $$;\n"
 
@@ -134,6 +142,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "2,000 statements": lambda: Case(long(2000, 20)),
     "20 MB": lambda: Case(long(100_000, 170)),
     "50 files, 20 ms": lambda: Case(small(50), far=True),
+    "no-op on 1,000, 20 ms": lambda: Case(small(1000), before=1000, far=True),
 }
 
 
@@ -193,17 +202,17 @@ class Bench:
             yield name
             session.execute(f"drop database {name} with (force)".encode())
 
-    def timed(self, who: Contestant, case: Case) -> tuple[float, float | None]:
-        """Time one run: whole process and, where it says so, inside, in seconds."""
+    def timed(self, who: Contestant, case: Case) -> tuple[float, float | None, int]:
+        """Time one run: whole process and, where it says so, inside, in seconds; count its round trips."""
         for database in self.fresh():
             if case.before:
                 first = dict(list(case.files.items())[: case.before])
                 run(who, self._folder(who, first), self.dsn(database, self.port))
             folder = self._folder(who, case.files)
             if not case.far:
-                return run(who, folder, self.dsn(database, self.port))
-            with far_away(self.port, ROUND_TRIP_S) as port:
-                return run(who, folder, self.dsn(database, port))
+                return *run(who, folder, self.dsn(database, self.port)), 0
+            with far_away(self.port, ROUND_TRIP_S) as line:
+                return *run(who, folder, self.dsn(database, line.port)), line.round_trips
         raise AssertionError
 
     def _folder(self, who: Contestant, files: Mapping[str, str]) -> Path:
@@ -233,38 +242,43 @@ def compare(bench: Bench, case: Case, who: dict[str, Contestant], rounds: int) -
     """Run all in turn, a few rounds, and print medians."""
     whole: dict[str, list[float]] = defaultdict(list)
     inside: dict[str, list[float]] = defaultdict(list)
+    trips: dict[str, list[float]] = defaultdict(list)
     for _ in range(rounds):
         for name, contestant in list(who.items()):
             if case.before and name.startswith("psql"):
                 continue
             try:
-                passed, within = bench.timed(contestant, case)
+                passed, within, round_trips = bench.timed(contestant, case)
             except (RuntimeError, subprocess.TimeoutExpired) as error:
                 print(f"  {name}: failed: {error}")
                 del who[name]
                 continue
             whole[name].append(passed)
             inside[name] += [] if within is None else [within]
-    show(whole, inside)
+            trips[name] += [round_trips] if round_trips else []
+    show(_medians(whole), _medians(inside), _medians(trips))
 
 
-def show(whole: Mapping[str, list[float]], inside: Mapping[str, list[float]]) -> None:
-    """Print a table: seconds, and ours as a ratio to each."""
-    median = {name: statistics.median(times) for name, times in whole.items()}
-    within = {name: statistics.median(times) for name, times in inside.items() if times}
+def _medians(figures: Mapping[str, list[float]]) -> dict[str, float]:
+    return {name: statistics.median(found) for name, found in figures.items() if found}
+
+
+def show(median: Mapping[str, float], within: Mapping[str, float], trips: Mapping[str, float]) -> None:
+    """Print a table: seconds, ours as a ratio to each, and round trips on a long line."""
     for name, seconds in sorted(median.items(), key=lambda item: item[1]):
         ratio = f"ours ÷ it {median[OURS] / seconds:5.2f}"
         more = (
             f"   inside {within[name]:6.3f} s, {within[OURS] / within[name]:5.2f}" if name in within else ""
         )
-        print(f"  {name:22} {seconds:7.3f} s   {ratio}{more}", flush=True)
+        far = f"   {trips[name]:.0f} round trips" if name in trips else ""
+        print(f"  {name:22} {seconds:7.3f} s   {ratio}{more}{far}", flush=True)
 
 
 def main(rounds: int, chosen: list[str]) -> None:
     """Run the cases."""
     home = Path(tempfile.mkdtemp(prefix="gw-bench-"))
     password = secrets.token_hex(8)
-    server = postgres.Server(home / "data", postgres.free_port(), {"fsync": "off"}, superuser="postgres")
+    server = postgres.Server(home / "data", postgres.free_port(), {}, superuser="postgres")
     who = contestants()
     server.initialise(password)
     server.start()

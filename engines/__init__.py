@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from engines import cron, health, logins, migrations, postgres, processes, product, supabase, vault
 
 __all__ = [
+    "VERSION",
     "cron",
     "health",
     "logins",
@@ -26,7 +27,9 @@ __all__ = [
     "vault",
 ]
 
-_ENGINES: Final = frozenset(__all__)
+# Of Groundwork; CHANGELOG.md says what is in it.
+VERSION: Final = "0.1.0"
+_ENGINES: Final = frozenset(__all__) - {"VERSION"}
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -110,12 +110,13 @@ def _announce(props: Props, folder: Folder, plan: Plan | None, *, known: Props) 
 
 def _options(props: Props, plan: Plan) -> engines.migrations.Options:
     is_all = _due(props, plan) == plan.pending
-    return engines.migrations.Options(
+    options = engines.migrations.Options(
         stack=props["stack"],
         phase=None if is_all else "expand",
         allow_out_of_order=bool(props["allow_out_of_order"]),
         retry_s=float(props["lock_wait_s"]),
     )
+    return engines.migrations.signed(options, Path(props["folder"]))
 
 
 def _apply(props: Props) -> dict[str, Any]:

@@ -16,11 +16,14 @@ from engines.migrations.folder import Folder, read_folder
 if TYPE_CHECKING:
     from engines.migrations.amend import mark_disposable, repair, reset
     from engines.migrations.checks import Check, verify
+    from engines.migrations.details import Detail
+    from engines.migrations.origin import signed
     from engines.migrations.plan import Options, Plan
-    from engines.migrations.run import Outcome, apply, inspect
+    from engines.migrations.run import Outcome, apply, inspect, survey
 
 __all__ = [
     "Check",
+    "Detail",
     "FailedError",
     "Folder",
     "FolderError",
@@ -37,6 +40,8 @@ __all__ = [
     "read_folder",
     "repair",
     "reset",
+    "signed",
+    "survey",
     "verify",
 ]
 
@@ -46,9 +51,12 @@ _LATER: Final = {
     "Outcome": "run",
     "apply": "run",
     "inspect": "run",
+    "survey": "run",
     "mark_disposable": "amend",
     "repair": "amend",
     "reset": "amend",
+    "signed": "origin",
+    "Detail": "details",
     "Check": "checks",
     "verify": "checks",
 }

@@ -52,7 +52,8 @@ begin
     where t.typnamespace = 'public'::regnamespace and t.typtype in ('c', 'd', 'e', 'r') and not exists (select
       from pg_depend d where d.objid = t.oid and d.classid = 'pg_type'::regclass and d.deptype in ('e', 'i'))
   loop execute item.command; end loop;
-  drop table if exists groundwork.migrations, groundwork.migration_progress, groundwork.backfills;
+  drop table if exists groundwork.migrations, groundwork.migration_statements, groundwork.migration_progress,
+    groundwork.backfills;
 end $reset$
 """
 _MARK: Final[LiteralString] = """
@@ -107,7 +108,8 @@ def repair(
 
 def _record(file: MigrationFile, options: Options, rows: Sequence[int]) -> str:
     """Give the SQL that makes a version applied, however far it had come."""
-    return f"{ledger.insert_text(file, options, replaces=rows)};{ledger.end_progress_text(file.version)}"
+    inserted = ledger.insert_text(file, options, replaces=rows)
+    return f"{ledger.forget_text([file.version])};{inserted};{ledger.end_progress_text(file.version)}"
 
 
 def _all_or_nothing(session: Session, statements: Sequence[str]) -> None:

@@ -21,7 +21,7 @@ from engines.migrations.lock import backoff
 from engines.migrations.meter import Meter, percent
 from engines.migrations.pace import Limits, Pace, after_batch, after_trouble, first_pace, why_slow
 from engines.migrations.ranges import Target, UnfitError, find_target, first_control
-from engines.migrations.retry import Patience, Tried, try_until_granted
+from engines.migrations.retry import Tried, try_until_granted
 from engines.migrations.statements import read_script
 from engines.migrations.template import Template, read_template
 from engines.migrations.vitals import Vitals
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from engines.migrations.backfill import Backfill
     from engines.migrations.control import Control
     from engines.migrations.file import MigrationFile
-    from engines.migrations.plan import Options
+    from engines.migrations.job import Job
 
 # Rows hidden by row security would be left out silently; with this the server refuses instead.
 _SESSION: Final = f"{CLEAN};set lock_timeout = '10s';set row_security = off"
@@ -52,15 +52,18 @@ _SHOWN: Final = 20
 class _Run:
     """What all batches of one file need."""
 
-    session: Session
+    job: Job
     file: MigrationFile
-    options: Options
-    patience: Patience
     template: Template
     target: Target
     limits: Limits
     vitals: Vitals
     meter: Meter
+
+    @property
+    def session(self) -> Session:
+        """Give the session that holds the lock."""
+        return self.job.session
 
 
 @dataclass
@@ -138,7 +141,7 @@ class _Attempt:
 
     def _limits(self) -> list[str]:
         """Give the timeouts of a batch; ours is doubled after each batch that it has ended."""
-        found = limits(self.run.file, self.run.options)
+        found = limits(self.run.file, self.run.job.options)
         if self.run.file.directives.statement_timeout is None:
             longest = _LONGEST_S * 2.0**self.timeouts * 1000
             found.append(f"set local statement_timeout = {longest:.0f}")
@@ -152,29 +155,27 @@ class _Attempt:
             again = self.timeouts <= _TIMEOUTS_MOST and (own or self.pace.rows > 1)
         else:
             again = (
-                error.sqlstate in _COLLISIONS and time.monotonic() - self.begun < self.run.patience.retry_s
+                error.sqlstate in _COLLISIONS
+                and time.monotonic() - self.begun < self.run.job.patience.retry_s
             )
             time.sleep(backoff(0) if again else 0.0)
         self.pace = after_trouble(self.pace)
         return again
 
 
-def run_backfill(
-    session: Session, file: MigrationFile, backfill: Backfill, options: Options, patience: Patience
-) -> None:
+def run_backfill(job: Job, file: MigrationFile, backfill: Backfill) -> None:
     """Run what is left of a backfill, verify the result and record the file as applied.
 
     Args:
-        session: autocommit; holds the migration lock.
+        job: the run.
         file: the file.
         backfill: what its head asks for.
-        options: how to run.
-        patience: how to wait for locks.
 
     Raises:
         FailedError: the table is unfit, a batch was refused, somebody stopped it, or the verification found
             violations; the batches before stay and are not run again.
     """
+    session = job.session
     send(session, _SESSION)
     template = read_template(file, backfill)
     try:
@@ -182,10 +183,10 @@ def run_backfill(
         control = row.read_control(session, file.version) or _begin(session, file, template, target, backfill)
     except UnfitError as error:
         raise _stopped(file, f"{error}. Nothing of the file was run; what ran before it stays") from None
-    meter = Meter(file.file, control.rows_total, control.rows_done, patience.report)
+    meter = Meter(file.file, control.rows_total, control.rows_done, job.patience.report)
     steps = Limits(backfill.low, backfill.high, backfill.pause_s)
     vitals = Vitals(session, target.oid)
-    run = _Run(session, file, options, patience, template, target, steps, vitals, meter)
+    run = _Run(job, file, template, target, steps, vitals, meter)
     _walk(run, control)
     _verify(run)
     _finish(run)
@@ -206,7 +207,7 @@ def _stopped(file: MigrationFile, text: str) -> FailedError:
 def _walk(run: _Run, control: Control) -> None:
     """Run batch after batch until none is left."""
     done = f" after {control.rows_done:,}" if control.batches else ""
-    run.patience.report(f"{run.file.file}: backfill of about {control.rows_total:,} rows{done}")
+    run.job.patience.report(f"{run.file.file}: backfill of about {control.rows_total:,} rows{done}")
     pace = first_pace(run.limits)
     try:
         while control.stage in {row.KEYS, row.NULLS}:
@@ -217,14 +218,14 @@ def _walk(run: _Run, control: Control) -> None:
         # The batch that was running may have been committed just before.
         with contextlib.suppress(psycopg.Error):
             control = row.read_control(run.session, run.file.version) or control
-        run.patience.report(f"{run.file.file}: interrupted; {_how_far(control)}")
+        run.job.patience.report(f"{run.file.file}: interrupted; {_how_far(control)}")
         raise
 
 
 def _batch(run: _Run, control: Control, pace: Pace) -> tuple[Control, Pace]:
     """Run one batch, smaller and later while something is in its way; or do what people want instead."""
     attempt = _Attempt(run, control, pace)
-    while (tried := try_until_granted(run.session, attempt, run.patience)).error:
+    while (tried := try_until_granted(run.session, attempt, run.job.patience)).error:
         if not attempt.may_go_on(tried.error):
             raise _failed(run, attempt, tried)
     if attempt.after is None:
@@ -252,7 +253,7 @@ def _obey(run: _Run, control: Control, wanted: str | None) -> None:
     """
     steer = row.steer_text(run.file.version, row.RUN)
     if wanted == row.PAUSE:
-        run.patience.report(f"{run.file.file}: paused; {_how_far(control)}; to go on: {steer}")
+        run.job.patience.report(f"{run.file.file}: paused; {_how_far(control)}; to go on: {steer}")
     while wanted == row.PAUSE:
         time.sleep(_POLL_S)
         answers, error = ask(run.session, row.wanted_text(run.file.version))
@@ -284,7 +285,7 @@ def _verify(run: _Run) -> None:
     """
     if not run.template.verification:
         return
-    opening = ["begin read only", *limits(run.file, run.options)]
+    opening = ["begin read only", *limits(run.file, run.job.options)]
     answers, error = ask(run.session, f"{';'.join(opening)};\n{run.template.verification}\n;rollback")
     undo(run.session)
     if error:
@@ -308,7 +309,7 @@ def _violated(file: MigrationFile, violations: list[str]) -> str:
 
 def _finish(run: _Run) -> None:
     """Write the history rows and end the record, in one transaction."""
-    record = f"{insert_text(run.file, run.options)};{row.finish_text(run.file.version)}"
+    record = f"{insert_text(run.file, run.job.options)};{row.finish_text(run.file.version)}"
     error = send(run.session, f"begin;{CLEAN};{record};commit")
     if error:
         undo(run.session)

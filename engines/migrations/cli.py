@@ -6,7 +6,6 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage.
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import os
 import sys
@@ -80,7 +79,10 @@ def _parser() -> argparse.ArgumentParser:
     common = [_common()]
     new = commands.add_parser("new", parents=common, help="make the next file")
     new.add_argument("name", metavar="NAME", help="what it does, such as add_invoices")
-    commands.add_parser("list", parents=common, help="list every version and its status")
+    listing = commands.add_parser("list", parents=common, help="list every version and its status")
+    listing.add_argument(
+        "--statements", action="store_true", help="with how long each statement took, and waited for locks"
+    )
     for name, text in (("plan", "say what `up` would do"), ("up", "run what is pending")):
         _selection(commands.add_parser(name, parents=common, help=text))
     commands.add_parser(
@@ -128,24 +130,17 @@ def _folder(options: argparse.Namespace) -> Folder:
 
 
 def _options(options: argparse.Namespace) -> Options:
+    from engines.migrations.origin import signed  # noqa: PLC0415  # only where something is run
     from engines.migrations.plan import Options  # noqa: PLC0415  # loads the SQL parser; `new` needs none
 
-    return Options(
+    wanted = Options(
         to=getattr(options, "to", None),
         phase=getattr(options, "phase", None),
         allow_out_of_order=getattr(options, "allow_out_of_order", False),
-        actor=_actor(),
         wait_s=getattr(options, "wait", 600.0),
         retry_s=getattr(options, "lock_retry", 300.0),
     )
-
-
-def _actor() -> str:
-    """Name the user of the machine, for the record."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container's user id without a name
-        return str(os.getuid())
+    return signed(wanted, options.dir)
 
 
 def _new(options: argparse.Namespace) -> int:
@@ -162,11 +157,11 @@ def _new(options: argparse.Namespace) -> int:
 def _list(options: argparse.Namespace) -> int:
     import engines.migrations as engine  # noqa: PLC0415  # see engines.migrations: loaded when used
 
-    plan = engine.inspect(_dsn(options), _folder(options))
+    plan, details = engine.survey(_dsn(options), _folder(options))
     if options.json:
-        _write_json(show.list_json(plan))
+        _write_json(show.list_json(plan, details))
     else:
-        sys.stdout.write(show.list_text(plan))
+        sys.stdout.write(show.list_text(plan, details, statements=options.statements))
     return 0
 
 

@@ -123,7 +123,7 @@ def _names(path: Path) -> tuple[list[str], tuple[str, ...]]:
 def _is_candidate(entry: Path) -> bool:
     """Say whether an entry claims to be a migration: `.sql` in any case, not hidden."""
     claims = entry.name.lower().endswith(".sql") and not entry.name.startswith(".")
-    return claims and not (entry.is_dir() and not NAME.fullmatch(entry.name))
+    return claims and (bool(NAME.fullmatch(entry.name)) or not entry.is_dir())
 
 
 def _name_problems(name: str) -> list[str]:

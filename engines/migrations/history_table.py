@@ -52,12 +52,17 @@ def fill(template: LiteralString, *cells: object) -> str:
 
 def _literal(cell: object) -> str:
     """Write one value; for texts the driver's own way costs more than the round trip of a small file."""
-    if isinstance(cell, tuple) and all(isinstance(item, str) for item in cell):
-        return _quoted(_array(cell))
-    return _quoted(cell) if isinstance(cell, str) else sql.Literal(cell).as_string(None)
+    if isinstance(cell, str):
+        return quoted(cell)
+    if type(cell) is int:
+        return str(cell)
+    if isinstance(cell, list) and all(isinstance(item, str) for item in cell):
+        return quoted(_array(cell))
+    return sql.Literal(cell).as_string(None)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Write a text as a literal that is right under every setting."""
     escaped = text.replace("'", "''")
     if "\\" in text:
         return "E'" + escaped.replace("\\", "\\\\") + "'"

@@ -42,8 +42,8 @@ _SPECIAL: Final = re.compile(
     r"|(?:alter|create|drop)\s*(?:--|/\*)",
     re.IGNORECASE,
 )
-# INSERT, UPDATE, GRANT, WITH, MERGE, TRUNCATE: most statements of long files.
-_NEVER: Final = frozenset("iIuUgGwWmMtT")
+# How INSERT, UPDATE, GRANT, WITH, MERGE and TRUNCATE begin: most statements of long files.
+NEVER_SPECIAL: Final = frozenset("iIuUgGwWmMtT")
 _SET_CONFIG: Final = re.compile(r"select.{0,200}?set_config", re.IGNORECASE | re.DOTALL)
 _CONCURRENT: Final = re.compile(r"concurrently|finalize", re.IGNORECASE)
 _DDL: Final = re.compile(r"alter|create|drop", re.IGNORECASE)
@@ -51,7 +51,7 @@ _DDL: Final = re.compile(r"alter|create|drop", re.IGNORECASE)
 
 def may_be_special(statement: str) -> bool:
     """Say, cheaply, whether a statement is worth parsing: one that is not PLAIN never gets False."""
-    if statement[:1] in _NEVER:
+    if statement[:1] in NEVER_SPECIAL:
         return False
     if _SPECIAL.match(statement) or _SET_CONFIG.match(statement):
         return True

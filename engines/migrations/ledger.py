@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from engines.migrations.file import MigrationFile
     from engines.migrations.folder import Folder
+    from engines.migrations.journal import Waits
     from engines.migrations.wire import Session
 
 _SIDE_DDL: Final[LiteralString] = """
@@ -41,6 +42,17 @@ create table if not exists groundwork.migrations (
   actor text not null default '',
   stack text not null default '',
   tool_version text not null default ''
+);
+alter table groundwork.migrations add column if not exists git_commit text not null default '';
+alter table groundwork.migrations add column if not exists lock_wait_ms double precision not null default 0;
+create table if not exists groundwork.migration_statements (
+  version text not null,
+  statement integer not null,
+  line integer not null,
+  duration_ms double precision,
+  retries integer not null default 0,
+  lock_wait_ms double precision not null default 0,
+  primary key (version, statement)
 );
 create table if not exists groundwork.migration_progress (
   version text primary key,
@@ -61,33 +73,30 @@ join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 where (n.nspname, c.relname) in (('supabase_migrations', 'schema_migrations'), ('groundwork', 'migrations'),
                                  ('groundwork', 'migration_progress'), ('groundwork', 'backfills'),
-                                 ('drizzle', '__drizzle_migrations'))
+                                 ('groundwork', 'migration_statements'), ('drizzle', '__drizzle_migrations'))
 group by 1
 """
 _PROGRESS_QUERY: Final = sql.SQL(
     "select version, done, prefix, running, error is not null from groundwork.migration_progress"
 )
 _INSERT_SIDE: Final[LiteralString] = """
-insert into groundwork.migrations
-  (version, file, checksum, phase, retries, actor, stack, tool_version, applied_at, duration_ms)
-select {}, {}, {}, {}, {}, {}, {}, {}, """
-_OVERWRITE_SIDE: Final = """
-on conflict (version) do update set
-  file = excluded.file, checksum = excluded.checksum, phase = excluded.phase, retries = excluded.retries,
-  actor = excluded.actor, stack = excluded.stack, login = excluded.login,
-  tool_version = excluded.tool_version, applied_at = excluded.applied_at,
-  duration_ms = excluded.duration_ms
-returning duration_ms"""
-_SINCE_BEGIN: Final = "now(), extract(epoch from clock_timestamp() - now()) * 1000"
-# now() is when the message came: a file that is not the first in it began when the one before it ended.
-_SINCE_BEFORE: Final[LiteralString] = (
-    "b.at, extract(epoch from clock_timestamp() - b.at) * 1000 from coalesce((select applied_at"
-    " + duration_ms * interval '1 ms' from groundwork.migrations where version = {}), now()) b(at)"
+insert into groundwork.migrations (version, file, checksum, phase, retries, lock_wait_ms, actor, stack,
+  tool_version, git_commit, applied_at, duration_ms)
+values ({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, """
+# now() is when the message came, and so the begin of the first file in it only.
+_SINCE_MESSAGE: Final = (
+    "pg_catalog.clock_timestamp(),"
+    " pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - pg_catalog.now()) * 1000)"
 )
+_NOT_YET_KNOWN: Final = "pg_catalog.clock_timestamp(), null)"
+_BY_ANOTHER_TOOL: Final = "null, null)"
 _SINCE_STARTED: Final[LiteralString] = (
-    "now(), (select extract(epoch from clock_timestamp() - started_at) * 1000"
-    " from groundwork.migration_progress where version = {})"
+    "pg_catalog.clock_timestamp(), (select extract(epoch from pg_catalog.clock_timestamp() - started_at)"
+    " * 1000 from groundwork.migration_progress where version = {}))"
 )
+_FORGET_SIDE: Final[LiteralString] = """
+delete from groundwork.migrations where version = any({}::text[]);
+delete from groundwork.migration_statements where version = any({}::text[])"""
 _INSERT_PROGRESS: Final[LiteralString] = (
     "insert into groundwork.migration_progress (version, file, total, done, prefix)"
     " values ({}, {}, {}, 0, {})"
@@ -101,9 +110,11 @@ _RUNNING: Final[LiteralString] = (
 _FAILED: Final[LiteralString] = "update groundwork.migration_progress set error = {}"
 _DELETE: Final[LiteralString] = """
 delete from groundwork.migrations where version = {};
+delete from groundwork.migration_statements where version = {};
 delete from groundwork.migration_progress where version = {};
 delete from groundwork.backfills where version = {}"""
 _SIDE: Final = "groundwork.migrations"
+_STATEMENTS: Final = "groundwork.migration_statements"
 _PROGRESS: Final = "groundwork.migration_progress"
 _SUPABASE: Final[HistoryTable] = SupabaseTable()
 _DRIZZLE: Final[HistoryTable] = DrizzleTable()
@@ -131,7 +142,7 @@ def is_ready(found: Columns, folder: Folder) -> bool:
     """Say whether nothing is left for `ensure` to make."""
     table = table_of(folder)
     columns = found.get(table.name, set())
-    made = found.keys() >= {_SIDE, _PROGRESS, control.TABLE}
+    made = found.keys() >= {_SIDE, _STATEMENTS, _PROGRESS, control.TABLE} and "git_commit" in found[_SIDE]
     return made and bool(columns) and table.is_ready(columns, folder)
 
 
@@ -183,45 +194,50 @@ def insert_text(
     file: MigrationFile,
     options: Options,
     *,
-    retries: int = 0,
+    waits: Waits | None = None,
     replaces: Sequence[int] | None = None,
     resumable: bool = False,
-    after: str | None = None,
+    shared: bool = False,
 ) -> str:
     """Give the SQL that records a file as applied, for the end of the file's own transaction.
 
     Args:
         file: what is applied.
         options: who runs it.
-        retries: how often locks were not granted before.
+        waits: its tries for locks in vain.
         replaces: these rows of the version are overwritten, as `repair` does; None: it has none.
         resumable: the file ran in units, so its duration counts from the first of them.
-        after: version of the file that the same message applies before it, whose end is its begin.
+        shared: another file is before it in the same message; the journal will say how long it took.
     """
     history = _table_for(file).insert_text(file, replaces)
-    took = fill(_SINCE_STARTED, file.version) if resumable else _SINCE_BEGIN
-    took = took if after is None else fill(_SINCE_BEFORE, after)
-    return f"{history};{_side_text(file, options, retries, took)}"
+    took = fill(_SINCE_STARTED, file.version) if resumable else _SINCE_MESSAGE
+    return f"{history};{_side_text(file, options, waits, _NOT_YET_KNOWN if shared else took)}"
 
 
 def adopt_text(file: MigrationFile, options: Options) -> str:
     """Give the SQL that adds our record to a row of another tool; when and how long is not known."""
-    return f"{_side_text(file, options, 0, 'null, null')};{end_progress_text(file.version)}"
+    side = _side_text(file, options, None, _BY_ANOTHER_TOOL)
+    return f"{forget_text([file.version])};{side};{end_progress_text(file.version)}"
 
 
-def _side_text(file: MigrationFile, options: Options, retries: int, times: str) -> str:
-    """Give the SQL that records what the history has no column for.
+def forget_text(versions: Sequence[str]) -> str:
+    """Give the SQL that removes what we know of versions that another tool may have reverted."""
+    return fill(_FORGET_SIDE, list(versions), list(versions))
 
-    A row of ours whose history row is gone (another tool reverted it) is stale, and overwritten.
-    """
-    what = (file.version, file.file, file.checksum, file.phase, retries)
-    who = (options.actor, options.stack, options.tool_version)
-    return fill(_INSERT_SIDE, *what, *who) + times + _OVERWRITE_SIDE
+
+def _side_text(file: MigrationFile, options: Options, waits: Waits | None, times: str) -> str:
+    """Give the SQL that records what the history has no column for."""
+    what = (file.version, file.file, file.checksum, file.phase)
+    waited = (waits.retries, f"{waits.lock_wait_ms:.3f}") if waits else (0, "0")
+    who = (options.actor, options.stack, options.tool_version, options.git_commit)
+    return fill(_INSERT_SIDE, *what, *waited, *who) + times
 
 
 def delete_text(folder: Folder, version: str, rows: Sequence[int] = ()) -> str:
     """Give the SQL that forgets a version."""
-    return f"{table_of(folder).delete_text(version, rows)};{fill(_DELETE, version, version, version)}"
+    return (
+        f"{table_of(folder).delete_text(version, rows)};{fill(_DELETE, version, version, version, version)}"
+    )
 
 
 def begin_progress_text(file: MigrationFile) -> str:

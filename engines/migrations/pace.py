@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 TARGET_S: Final = 0.05
-# How much the last batch counts against those before it.
+# What took longer makes the next batch smaller at once; how much others count against those before them.
+_LONG_S: Final = 1.5 * TARGET_S
 _WEIGHT: Final = 0.4
 _GROWTH: Final = 2.0
 _SHRINKAGE: Final = 0.25
@@ -82,7 +83,7 @@ def after_batch(pace: Pace, limits: Limits, measured: tuple[int, float], signals
     """
     rows, took_s = measured
     row_s = max(took_s, 1e-6) / max(rows, 1)
-    if pace.row_s is not None:
+    if pace.row_s is not None and took_s <= _LONG_S:
         row_s = _WEIGHT * row_s + (1 - _WEIGHT) * pace.row_s
     wanted = min(max(TARGET_S / row_s, pace.rows * _SHRINKAGE), pace.rows * _GROWTH)
     strain = min(pace.strain + 1, _STRAIN_MOST) if signals.lag_s > _LAG_S else 0

@@ -36,6 +36,7 @@ class Options:
         actor: who runs it, for the record.
         stack: which stack, for the record.
         tool_version: for the record.
+        git_commit: of the files, for the record.
         wait_s: how long to wait for another runner, in seconds.
         lock_timeout_ms: how long one try may wait for a lock, and so make the product wait.
         retry_s: how long to try again while locks are not granted, in seconds.
@@ -47,6 +48,7 @@ class Options:
     actor: str = ""
     stack: str = ""
     tool_version: str = ""
+    git_commit: str = ""
     wait_s: float = 600.0
     lock_timeout_ms: int = 100
     retry_s: float = 300.0
@@ -133,6 +135,7 @@ class Plan:
         refusals: why nothing would run; empty: it would.
         adopted: applied files whose rows another tool wrote; their checksums are recorded by the next update.
         history_table: where the history is.
+        history: what it was made from.
     """
 
     entries: tuple[Entry, ...]
@@ -140,6 +143,7 @@ class Plan:
     refusals: tuple[str, ...]
     adopted: tuple[MigrationFile, ...] = ()
     history_table: str = HISTORY_TABLE
+    history: History = field(default_factory=History, repr=False)
 
     def _named(self, *statuses: Status) -> tuple[str, ...]:
         return tuple(e.file.file if e.file else e.version for e in self.entries if e.status in statuses)
@@ -188,7 +192,7 @@ def make_plan(folder: Folder, history: History, options: Options | None = None) 
         e.file for e in entries if e.file and e.status == "applied" and e.record and not e.record.checksum
     ]
     table = DRIZZLE_TABLE if folder.is_drizzle else HISTORY_TABLE
-    return Plan(tuple(entries), tuple(pending), tuple(refusals), tuple(adopted), table)
+    return Plan(tuple(entries), tuple(pending), tuple(refusals), tuple(adopted), table, history)
 
 
 def _ranks(folder: Folder) -> Callable[[str], Rank]:

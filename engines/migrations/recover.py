@@ -33,8 +33,8 @@ def happened(
 ) -> bool:
     """Say whether a statement that an earlier run began has taken effect; False: it may be run again.
 
-    An INVALID index that it left is dropped, and a detachment that it began is finished. Where the server said
-    that it `failed`, what is there besides was there before: the server is to say so again.
+    An INVALID index that it left is dropped, and a detachment that it began is finished. Where the server
+    said that it `failed`, what is there besides was there before: the server is to say so again.
 
     Raises:
         RefusedError: it cannot be told; a human must look.

@@ -5,29 +5,31 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from engines.migrations import ledger
-from engines.migrations.batch import Sharing, run_batch
-from engines.migrations.batches import run_backfill
+from engines.migrations.batch import Packer, run_batch
+from engines.migrations.details import read_details
 from engines.migrations.errors import MigrationError, RefusedError
+from engines.migrations.job import Job
 from engines.migrations.lock import hold
 from engines.migrations.plan import HISTORY_TABLE, Options, Plan, make_plan
 from engines.migrations.retry import Patience
 from engines.migrations.shape import Atomic, shape
 from engines.migrations.statements import read_script
 from engines.migrations.traces import Traces
-from engines.migrations.units import run_units
 from engines.migrations.whole import CLEAN, run_whole
 from engines.migrations.wire import Session, open_session, send, strings_conform, undo
 from engines.postgres import describe, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from engines.migrations.details import Detail
     from engines.migrations.file import MigrationFile
     from engines.migrations.folder import Folder
     from engines.migrations.plan import History
@@ -99,6 +101,19 @@ def inspect(dsn: str, folder: Folder, *, options: Options | None = None) -> Plan
         return make_plan(folder, ledger.read(session, ledger.tables(session), folder), options)
 
 
+def survey(dsn: str, folder: Folder) -> tuple[Plan, Mapping[str, Detail]]:
+    """Say what is applied and pending, with the record of each version; changes nothing.
+
+    Raises:
+        DatabaseUnreachableError: nothing answers, or the login is refused.
+        RefusedError: it is a transaction pooler.
+    """
+    with connect(dsn) as session:
+        send(session, _CAREFUL)
+        found = ledger.tables(session)
+        return make_plan(folder, ledger.read(session, found, folder)), read_details(session, found)
+
+
 def apply(dsn: str, folder: Folder, *, options: Options, report: Callable[[str], None]) -> Outcome:
     """Run every pending file, each once, in order.
 
@@ -129,7 +144,7 @@ def _apply_once(folder: Folder, options: Options, patience: Patience) -> tuple[O
         if plan.refusals or (ledger.is_ready(found, folder) and not plan.pending and not plan.adopted):
             return _done(_allowed(plan), []), True
         with hold(session, options.wait_s, patience.report):
-            return _apply_locked(session, folder, options, patience)
+            return _apply_locked(Job(session, options, patience), folder, plan)
 
 
 def _allowed(plan: Plan) -> Plan:
@@ -138,42 +153,61 @@ def _allowed(plan: Plan) -> Plan:
     return plan
 
 
-def _done(plan: Plan, ran: list[MigrationFile]) -> Outcome:
+def _done(plan: Plan, ran: Sequence[MigrationFile]) -> Outcome:
     new = {file.version for file in ran}
     versions = [entry.version for entry in plan.entries if entry.record or entry.version in new]
     latest = versions[-1] if versions else None
     return Outcome(tuple(file.file for file in ran), len(versions), latest, plan.history_table)
 
 
-def _apply_locked(
-    session: Session, folder: Folder, options: Options, patience: Patience
-) -> tuple[Outcome, bool]:
-    """Read the history again, now that nobody else writes it, and run what is pending."""
+def _apply_locked(job: Job, folder: Folder, plan: Plan) -> tuple[Outcome, bool]:
+    """Read the history again, now that nobody else writes it, and run what is pending.
+
+    Args:
+        job: the run.
+        folder: the files.
+        plan: what was to do before the lock was held.
+    """
+    session = job.session
     found = ledger.tables(session)
     history = ledger.read(session, found, folder)
     if not ledger.is_ready(found, folder):
         ledger.ensure(session, folder, found, history)
         history = ledger.read(session, ledger.tables(session), folder)
-    plan = _allowed(make_plan(folder, history, options))
-    _adopt(session, plan, options)
-    send(session, CLEAN)
-    sharing, traces = Sharing(folder.files, history), Traces(folder)
+    if history != plan.history:
+        plan = make_plan(folder, history, job.options)
+    _allowed(plan)
+    _adopt(session, plan, job.options)
+    stale = [file.version for file in plan.pending if not history.begun(file.version)]
+    # What we knew of versions that another tool has reverted is stale.
+    send(session, f"begin;{ledger.forget_text(stale)};commit;{CLEAN}")
+    try:
+        done = _run_all(job, folder, plan.pending, history)
+    finally:
+        job.close()
+    return _done(plan, plan.pending[:done]), done == len(plan.pending)
+
+
+def _run_all(job: Job, folder: Folder, files: Sequence[MigrationFile], history: History) -> int:
+    """Run files in order, several in one message where that is safe; give how many this session can run."""
+    packer, traces = Packer(folder.files, history, job.options), Traces(folder)
     done, brief = 0, True
-    while done < len(plan.pending):
-        apart = traces.upto_first(plan.pending[done:])
-        files = sharing.take(apart, wide=brief and strings_conform(session))
+    while done < len(files):
+        parts = packer.pack(traces.upto_first(files[done:]), wide=brief and strings_conform(job.session))
         started = time.monotonic()
-        if len(files) > 1:
-            done += run_batch(session, files, options, patience)
+        if parts:
+            behind = traces.upto_first(files[done + len(parts) :])
+            done += run_batch(job, parts, partial(packer.look_ahead, behind))
         else:
-            _run(session, files[0], history, options, patience)
-            patience.report(f"applied {files[0].file} in {(time.monotonic() - started) * 1000:.0f} ms")
+            file = files[done]
+            _run(job, file, history)
+            job.patience.report(f"applied {file.file} in {(time.monotonic() - started) * 1000:.0f} ms")
             done += 1
         brief = time.monotonic() - started < _BRIEF_S
-        traces.remove(session, plan.pending[done - 1])
-        if traces.ends_session(plan.pending[done - 1]):
+        traces.remove(job.session, files[done - 1])
+        if traces.ends_session(files[done - 1]):
             break
-    return _done(plan, list(plan.pending[:done])), done == len(plan.pending)
+    return done
 
 
 def _adopt(session: Session, plan: Plan, options: Options) -> None:
@@ -184,16 +218,18 @@ def _adopt(session: Session, plan: Plan, options: Options) -> None:
         undo(session)
 
 
-def _run(
-    session: Session, file: MigrationFile, history: History, options: Options, patience: Patience
-) -> None:
+def _run(job: Job, file: MigrationFile, history: History) -> None:
     """Run one file the way that it can be run."""
     if file.directives.backfill:
-        run_backfill(session, file, file.directives.backfill, options, patience)
+        from engines.migrations.batches import run_backfill  # noqa: PLC0415  # few folders need it
+
+        run_backfill(job, file, file.directives.backfill)
         return
     way = shape(read_script(file.sql), transaction=file.directives.transaction)
     progress = history.progress.get(file.version)
     if isinstance(way, Atomic) and progress is None:
-        run_whole(session, file, way, options, patience)
+        run_whole(job, file, way)
     else:
-        run_units(session, file, progress, options, patience)
+        from engines.migrations.units import run_units  # noqa: PLC0415  # as above
+
+        run_units(job, file, progress)

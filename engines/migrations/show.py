@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from engines.migrations.checks import Check
+    from engines.migrations.details import Detail, Timing
     from engines.migrations.folder import Folder
     from engines.migrations.plan import Entry, Plan
     from engines.migrations.run import Outcome
 
 
-def list_json(plan: Plan) -> list[dict[str, Any]]:
-    """Describe every version."""
-    return [_entry_json(entry) for entry in plan.entries]
+def list_json(plan: Plan, details: Mapping[str, Detail]) -> list[dict[str, Any]]:
+    """Describe every version, with its record."""
+    return [_entry_json(entry) | _detail_json(details.get(entry.version)) for entry in plan.entries]
+
+
+def _detail_json(detail: Detail | None) -> dict[str, Any]:
+    """Describe what a run said of itself; nothing where another tool ran the file."""
+    return {} if detail is None else asdict(detail)
 
 
 def _entry_json(entry: Entry) -> dict[str, Any]:
@@ -28,25 +35,48 @@ def _entry_json(entry: Entry) -> dict[str, Any]:
         "status": entry.status,
         "phase": file.phase if file else None,
         "applied_at": record.applied_at.isoformat() if record and record.applied_at else None,
+        "duration_ms": record.duration_ms if record else None,
+        "actor": record.actor if record else None,
         "checksum": file.checksum if file else record.checksum if record else None,
         **percent,
     }
 
 
-def list_text(plan: Plan) -> str:
-    """Give a table of every version."""
-    rows: list[tuple[str, ...]] = [("STATUS", "APPLIED AT", "TOOK", "BY", "FILE")]
-    rows += [_row(entry) for entry in plan.entries]
+def list_text(plan: Plan, details: Mapping[str, Detail], *, statements: bool = False) -> str:
+    """Give a table of every version; with `statements`, of what is known of each of their statements too."""
+    rows: list[tuple[str, ...]] = [("STATUS", "APPLIED AT", "TOOK", "WAITED", "BY", "COMMIT", "FILE")]
+    for entry in plan.entries:
+        detail = details.get(entry.version)
+        rows.append(_row(entry, detail))
+        if detail and statements:
+            rows += [_statement_row(part) for part in detail.statements]
     return _table(rows) if plan.entries else "no migrations\n"
 
 
-def _row(entry: Entry) -> tuple[str, ...]:
+def _statement_row(part: Timing) -> tuple[str, ...]:
+    took = "" if part.duration_ms is None else f"{part.duration_ms:.0f} ms"
+    return "", "", took, _waited(part.lock_wait_ms, part.retries), "", "", f"  line {part.line}"
+
+
+def _waited(lock_wait_ms: float, retries: int) -> str:
+    return f"{lock_wait_ms:.0f} ms, {retries + 1} tries" if retries else ""
+
+
+def _row(entry: Entry, detail: Detail | None) -> tuple[str, ...]:
     record = entry.record
     at = record.applied_at.strftime("%Y-%m-%d %H:%M:%S") if record and record.applied_at else ""
     took = f"{record.duration_ms:.0f} ms" if record and record.duration_ms is not None else ""
     name = entry.file.file if entry.file else f"{entry.version} (no file)"
     status = entry.status if entry.percent is None else f"{entry.status} {entry.percent:.0f} %"
-    return status, at, took, (record.actor or "") if record else "", name
+    waited = _waited(detail.lock_wait_ms, detail.retries) if detail else ""
+    commit = _short(detail.git_commit) if detail else ""
+    return status, at, took, waited, (record.actor or "") if record else "", commit, name
+
+
+def _short(commit: str) -> str:
+    """Shorten a commit as git does, and keep the mark of a changed work tree."""
+    name, dirty, _ = commit.partition("-dirty")
+    return name[:7] + ("+" if dirty else "")
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -11,11 +11,11 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pglast import parser
 
-from engines.migrations.kinds import Kind, classify, may_be_special
+from engines.migrations.kinds import NEVER_SPECIAL, Kind, classify, may_be_special
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,9 +33,8 @@ class Source(Enum):
     NONE = "none"
 
 
-@dataclass(frozen=True)
-class Statement:
-    """One piece of a file.
+class Statement(NamedTuple):
+    """One piece of a file; a tuple, as long files have a hundred thousand.
 
     Attributes:
         text: as the history stores it, with the comments before it.
@@ -138,36 +137,38 @@ def _cut(sql: str, extents: Sequence[slice]) -> tuple[Statement, ...]:
     found: list[Statement] = []
     begin, cursor = 0, 0  # where the piece, and where the gap after its statement begins
     inside: slice | None = None
-    for extent in [*extents, None]:
-        until = extent.start if extent else len(sql)
-        for semicolon in _semicolons(sql, cursor, until):
-            _add(found, sql, slice(begin, semicolon), inside)
+    for extent in extents:
+        for semicolon in _semicolons(sql, cursor, extent.start):
+            _add(found, sql[begin:semicolon], begin, inside, sql)
             begin, inside = semicolon + 1, None
-        if extent is None:
-            _add(found, sql, slice(begin, len(sql)), inside)
-        else:
-            inside, cursor = extent, extent.stop
+        inside, cursor = extent, extent.stop
+    for semicolon in [*_semicolons(sql, cursor, len(sql)), len(sql)]:
+        _add(found, sql[begin:semicolon], begin, inside, sql)
+        begin, inside = semicolon + 1, None
     return tuple(found)
 
 
-def _semicolons(sql: str, start: int, stop: int) -> list[int]:
+def _semicolons(sql: str, start: int, stop: int) -> Sequence[int]:
     """Find the semicolons of a text that holds only blanks, comments and semicolons."""
     gap = sql[start:stop]
-    if "--" in gap or "/*" in gap:
+    if "-" in gap or "/" in gap:
         return [start + token.start for token in parser.scan(gap) if token.name == _SEMICOLON]
-    if gap.count(";") == 1:
-        return [start + gap.index(";")]
+    first = gap.find(";")
+    if first == gap.rfind(";"):
+        return (start + first,) if first >= 0 else ()
     return [start + found.start() for found in re.finditer(";", gap)]
 
 
-def _add(found: list[Statement], sql: str, piece: slice, extent: slice | None) -> None:
+def _add(found: list[Statement], piece: str, begin: int, extent: slice | None, sql: str) -> None:
     """Append a piece unless it is empty; `extent` is the statement inside of it, None for a comment alone."""
-    text = sql[piece].strip()
+    text = piece.strip()
     if not text:
         return
     if extent is None:
-        found.append(Statement(text, piece.start, piece.stop, Kind.COMMENT))
-        return
-    core = sql[extent]
-    kind, tag, target = classify(core) if may_be_special(core) else (Kind.PLAIN, "", ())
-    found.append(Statement(text, extent.start, extent.stop, kind, tag, target))
+        found.append(Statement(text, begin, begin + len(piece), Kind.COMMENT))
+    elif sql[extent.start] in NEVER_SPECIAL:
+        found.append(Statement(text, extent.start, extent.stop, Kind.PLAIN))
+    else:
+        core = sql[extent]
+        kind, tag, target = classify(core) if may_be_special(core) else (Kind.PLAIN, "", ())
+        found.append(Statement(text, extent.start, extent.stop, kind, tag, target))

@@ -7,60 +7,67 @@ happened.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from psycopg import sql
 
 from engines.migrations import ledger
 from engines.migrations.failure import Place, failed
+from engines.migrations.journal import Waits
 from engines.migrations.kinds import Kind
+from engines.migrations.marks import Body, marked_body, plain_body
 from engines.migrations.recover import happened
-from engines.migrations.retry import Patience, Tried, try_until_granted
+from engines.migrations.retry import Tried, try_until_granted
 from engines.migrations.shape import Unit, UnitKind, shape
 from engines.migrations.statements import Script, Statement, read_script
 from engines.migrations.whole import CLEAN, limits
-from engines.migrations.wire import ServerError, Session, send, undo
+from engines.migrations.wire import LOCK_NOT_AVAILABLE, ServerError, send, send_marked, undo
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from engines.migrations.file import MigrationFile
-    from engines.migrations.plan import Options, Progress
+    from engines.migrations.job import Job
+    from engines.migrations.plan import Progress
+    from engines.migrations.wire import Session
 
 
 @dataclass(frozen=True)
 class _Run:
     """What all steps of one file need."""
 
-    session: Session
+    job: Job
     file: MigrationFile
     script: Script
-    options: Options
-    patience: Patience
     login: str  # the role that owns the record, quoted
     sets_lock_timeout: bool  # the file has its own idea of it, which then holds
     failed_at: int | None  # the statement that an earlier run saw fail
+    waits: Waits = field(default_factory=Waits)
+
+    @property
+    def session(self) -> Session:
+        """Give the session that holds the lock."""
+        return self.job.session
 
     def as_login(self, record: str) -> str:
         """Let a record be written whatever role the file has taken, without changing that role."""
         return f"set local role {self.login};{record}"
 
 
-def run_units(
-    session: Session, file: MigrationFile, progress: Progress | None, options: Options, patience: Patience
-) -> None:
+def run_units(job: Job, file: MigrationFile, progress: Progress | None) -> None:
     """Run what is left of a file and record it.
 
     Args:
-        session: autocommit; holds the migration lock.
+        job: the run.
         file: the file.
         progress: where an earlier run stopped; None: nothing is done yet.
-        options: how to run.
-        patience: how to wait for locks.
 
     Raises:
         FailedError: the server refused a statement; what is before it stays and is not run again.
     """
-    run = _prepare(session, file, progress, options, patience)
+    run = _prepare(job, file, progress)
     first = f"{CLEAN};set lock_timeout = 0"
     _must(run, first if progress else f"{first};{ledger.begin_progress_text(file)}")
     if progress:
@@ -68,17 +75,17 @@ def run_units(
     for unit in _layout(file, run.script):
         if progress is None or unit.first >= progress.done:
             _step(run, unit, resumed=progress is not None and progress.running == unit.first)
-    finish = f"{ledger.insert_text(file, options, resumable=True)};{ledger.end_progress_text(file.version)}"
-    _must(run, f"begin;{CLEAN};{finish};commit")
+    record = ledger.insert_text(file, job.options, waits=run.waits, resumable=True)
+    finish = f"{record};{ledger.end_progress_text(file.version)}"
+    _must(run, f"begin;{CLEAN};{job.journal.text}{finish};commit")
+    job.journal.clear()
 
 
-def _prepare(
-    session: Session, file: MigrationFile, progress: Progress | None, options: Options, patience: Patience
-) -> _Run:
+def _prepare(job: Job, file: MigrationFile, progress: Progress | None) -> _Run:
     script = read_script(file.sql)
     own = any(s.kind is Kind.SETTING and s.tag == "lock_timeout" for s in script.statements)
     failed_at = progress.running if progress and progress.failed else None
-    return _Run(session, file, script, options, patience, _login(session), own, failed_at)
+    return _Run(job, file, script, _login(job.session), own, failed_at)
 
 
 def _layout(file: MigrationFile, script: Script) -> tuple[Unit, ...]:
@@ -127,14 +134,14 @@ _AGAIN = "What is done is recorded; run again to go on from there."
 def _step(run: _Run, unit: Unit, *, resumed: bool) -> None:
     """Run one unit, or find that it has happened."""
     if unit.kind is UnitKind.ALONE:
-        tried, offset = _alone(run, unit, resumed=resumed)
+        tried, body = _alone(run, unit, resumed=resumed)
     else:
-        tried, offset = _together(run, unit)
+        tried, body = _together(run, unit)
     if tried.error:
         error = tried.error
         if error.sqlstate is not None:
             _keep_reason(run, unit, error)
-        raise failed(run.file, run.script, _place(run, unit, error, offset), tried, _consequence(run, unit))
+        raise failed(run.file, run.script, _place(run, unit, error, body), tried, _consequence(run, unit))
 
 
 def _keep_reason(run: _Run, unit: Unit, error: ServerError) -> None:
@@ -145,9 +152,9 @@ def _keep_reason(run: _Run, unit: Unit, error: ServerError) -> None:
     undo(run.session)
 
 
-def _place(run: _Run, unit: Unit, error: ServerError, offset: int) -> Place:
-    """Find the error in the file; `offset` is how much further back the text is in the message."""
-    inside = None if error.position is None else error.position - offset
+def _place(run: _Run, unit: Unit, error: ServerError, body: Body | None) -> Place:
+    """Find the error in the file."""
+    inside = None if error.position is None or body is None else body.origin(error.position)
     begin, end = _extent(run, unit)
     if inside is None or not begin <= inside < end:
         return Place(unit.first, None)
@@ -159,54 +166,92 @@ def _extent(run: _Run, unit: Unit) -> tuple[int, int]:
     return run.script.statements[unit.first].start, run.script.statements[unit.end - 1].end
 
 
-def _together(run: _Run, unit: Unit) -> tuple[Tried, int]:
+def _together(run: _Run, unit: Unit) -> tuple[Tried, Body | None]:
     """Run a unit in one transaction with its record: ours, or the file's own block."""
-    record = run.as_login(ledger.progress_text(run.file, unit.end))
-    settings = limits(run.file, run.options)[1 if run.sets_lock_timeout else 0 :]
-    opening, (begin, end), ending = _borders(run, unit, record)
+    record = run.as_login(run.job.journal.text + ledger.progress_text(run.file, unit.end))
+    settings = limits(run.file, run.job.options)[1 if run.sets_lock_timeout else 0 :]
+    opening, body, ending = _borders(run, unit, record)
     head = ";".join([opening, *settings]) + ";\n"
-    message = f"{head}{run.script.sql[begin:end]}\n;{ending}"
 
-    def attempt(_retries: int) -> ServerError | None:
-        error = send(run.session, message)
-        if error:
+    def attempt() -> ServerError | None:
+        answers = send_marked(run.session, f"{head}{body.text}\n;{ending}")
+        if answers.error:
             undo(run.session)
+            return _inside(answers.error, head)
+        run.job.journal.clear()
+        _note(run, body.times(answers.commits[-1] if answers.commits else ()))
+        return None
+
+    return _patiently(run, unit, attempt), body
+
+
+def _inside(error: ServerError, head: str) -> ServerError:
+    """Count an error's position from the end of the head."""
+    position = None if error.position is None else error.position - len(head)
+    return replace(error, position=position)
+
+
+def _note(run: _Run, times: Sequence[tuple[int, float]]) -> None:
+    """Have the times of statements written together with what is recorded next."""
+    run.job.journal.add(run.file.version, run.script, times, run.waits)
+
+
+def _patiently(run: _Run, unit: Unit, attempt: Callable[[], ServerError | None]) -> Tried:
+    """Try while the unit does not get its locks, and count the tries."""
+
+    def counted(_retries: int) -> ServerError | None:
+        run.waits.begin()
+        error = attempt()
+        if error and error.sqlstate == LOCK_NOT_AVAILABLE:
+            run.waits.refuse(unit.first)
         return error
 
-    return try_until_granted(run.session, attempt, run.patience), len(head) - begin
+    return try_until_granted(run.session, counted, run.job.patience)
 
 
-def _borders(run: _Run, unit: Unit, record: str) -> tuple[str, tuple[int, int], str]:
-    """Give what opens a unit's transaction, the extent of its body, and what records and ends it."""
+def _borders(run: _Run, unit: Unit, record: str) -> tuple[str, Body, str]:
+    """Give what opens a unit's transaction, its body, and what records and ends it."""
     if unit.kind is UnitKind.TRANSACTION:
-        return "begin", _extent(run, unit), f"{record};commit"
+        body = marked_body(run.script, *_extent(run, unit), unit.first)
+        return "begin", body, f"{record};commit"
     first, last = run.script.statements[unit.first], run.script.statements[unit.end - 1]
     ending = run.script.sql[last.start : last.end]
     # What is rolled back must not take the record with it.
     recorded = f"{ending};begin;{record};commit" if last.kind is Kind.ROLLBACK else f"{record};{ending}"
-    return run.script.sql[first.start : first.end], (first.end, last.start), recorded
+    body = marked_body(run.script, first.end, last.start, unit.first + 1)
+    return run.script.sql[first.start : first.end], body, recorded
 
 
-def _alone(run: _Run, unit: Unit, *, resumed: bool) -> tuple[Tried, int]:
+def _alone(run: _Run, unit: Unit, *, resumed: bool) -> tuple[Tried, Body | None]:
     """Run a statement outside of a transaction, announced before and recorded after."""
     statement = run.script.statements[unit.first]
     begin, end = _extent(run, unit)
-    record = f"begin;{run.as_login(ledger.progress_text(run.file, unit.end))};commit"
     failed_before = run.failed_at == unit.first
     if resumed and happened(run.session, run.file, run.script, statement, failed=failed_before):
-        _must(run, record)
-        return Tried(None, 0), -begin
+        _record(run, ledger.progress_text(run.file, unit.end))
+        return Tried(None, 0), None
     # A timeout would leave an INVALID index: the wait for old transactions counts as a wait for a lock.
     patient = run.sets_lock_timeout or "CONCURRENTLY" in statement.tag
-    timeout = f";set lock_timeout = '{run.options.lock_timeout_ms}ms'" if not patient else ""
-    _must(run, f"begin;{run.as_login(ledger.running_text(run.file, unit.first))};commit{timeout}")
+    timeout = f";set lock_timeout = '{run.job.options.lock_timeout_ms}ms'" if not patient else ""
+    _record(run, ledger.running_text(run.file, unit.first), timeout)
 
-    tried = try_until_granted(
-        run.session, lambda _retries: send(run.session, run.script.sql[begin:end]), run.patience
-    )
+    def attempt() -> ServerError | None:
+        started = time.monotonic()
+        error = send(run.session, run.script.sql[begin:end])
+        if error is None:
+            _note(run, [(unit.first, (time.monotonic() - started) * 1000)])
+        return error
+
+    tried = _patiently(run, unit, attempt)
     if tried.error is None:
-        _must(run, record + ("" if patient else ";set lock_timeout = 0"))
-    return tried, -begin
+        _record(run, ledger.progress_text(run.file, unit.end), "" if patient else ";set lock_timeout = 0")
+    return tried, plain_body(run.script, begin, end, unit.first)
+
+
+def _record(run: _Run, text: str, then: str = "") -> None:
+    """Write to the record, and the times with it."""
+    _must(run, f"begin;{run.as_login(run.job.journal.text + text)};commit{then}")
+    run.job.journal.clear()
 
 
 def _consequence(run: _Run, unit: Unit) -> str:

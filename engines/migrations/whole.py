@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from engines.migrations.failure import Place, failed
-from engines.migrations.kinds import Kind
+from engines.migrations.journal import Waits
 from engines.migrations.ledger import insert_text
+from engines.migrations.marks import Body, marked_body
 from engines.migrations.retry import try_until_granted
 from engines.migrations.statements import Script, Source, read_script
-from engines.migrations.wire import ServerError, send, undo
+from engines.migrations.wire import LOCK_NOT_AVAILABLE, Answers, ServerError, send, undo
 
 if TYPE_CHECKING:
     from engines.migrations.file import MigrationFile
+    from engines.migrations.job import Job
     from engines.migrations.plan import Options
-    from engines.migrations.retry import Patience
     from engines.migrations.shape import Atomic
     from engines.migrations.wire import Session
 
@@ -29,21 +30,35 @@ class Message:
     """The text of one try, and how to read an answer about it.
 
     Attributes:
+        script: the file's statements.
         head: what is before the file's own text.
-        body: the file's own text.
+        body: the file's own text, with marks.
         tail: what is after it.
-        before: how many statements the head has.
+        before: how many statements the head's transaction has.
     """
 
+    script: Script
     head: str
-    body: str
+    body: Body
     tail: str
     before: int
 
     @property
     def text(self) -> str:
         """Give all of it."""
-        return self.head + self.body + self.tail
+        return self.head + self.body.text + self.tail
+
+    def locate(self, error: ServerError) -> Place:
+        """Find the statement and the offset of an error in the file."""
+        offset = None
+        if error.position is not None:  # also when the whole message was refused for its syntax
+            offset = self.body.origin(error.position - len(self.head))
+        if offset is not None:
+            at = [i for i in self.body.steps if i is not None and self.script.statements[i].start <= offset]
+            return Place(at[-1] if at else None, offset)
+        step = error.done - self.before
+        inside = 0 <= step < len(self.body.steps)
+        return Place(self.body.statement(step) if inside else None, None)
 
 
 def limits(file: MigrationFile, options: Options) -> list[str]:
@@ -56,82 +71,81 @@ def limits(file: MigrationFile, options: Options) -> list[str]:
 
 
 def compose(
-    file: MigrationFile, shape: Atomic, options: Options, retries: int, *, after: str | None = None
+    file: MigrationFile, shape: Atomic, options: Options, *, waits: Waits | None = None, shared: bool = False
 ) -> Message:
-    """Write the message of one try; `after` is the version of the file before it in the same message."""
-    opening = [shape.begin, *limits(file, options)]
-    record = f"{_TAIL}{insert_text(file, options, retries=retries, after=after)};commit"
-    return Message(";".join(opening) + ";\n", file.sql[shape.start : shape.end], record, len(opening))
-
-
-def run_whole(
-    session: Session,
-    file: MigrationFile,
-    shape: Atomic,
-    options: Options,
-    patience: Patience,
-    *,
-    first: ServerError | None = None,
-) -> None:
-    """Run a file and record it, all or nothing.
+    """Write the message of one try.
 
     Args:
-        session: autocommit; holds the migration lock.
         file: the file.
         shape: where its body is.
         options: how to run.
-        patience: how to wait for locks.
+        waits: its tries before.
+        shared: another file is before it in the same message.
+    """
+    script = read_script(file.sql)
+    opening = [shape.begin, *limits(file, options)]
+    record = insert_text(file, options, waits=waits, shared=shared)
+    body = marked_body(script, shape.start, shape.end, shape.first)
+    return Message(script, ";".join(opening) + ";\n", body, f"{_TAIL}{record};commit", len(opening))
+
+
+def run_whole(job: Job, file: MigrationFile, shape: Atomic, *, first: ServerError | None = None) -> None:
+    """Run a file and record it, all or nothing.
+
+    Args:
+        job: the run.
+        file: the file.
+        shape: where its body is.
         first: how a first try ended that was made together with other files; None: there was none.
 
     Raises:
         FailedError: the server refused; the file is rolled back.
     """
-    script = read_script(file.sql)
+    waits = Waits()
+    message = compose(file, shape, job.options)
 
     def attempt(retries: int) -> ServerError | None:
-        if first and not retries:
-            return first
-        message = compose(file, shape, options, retries)
-        error = _send(session, message, script)
-        if error:
-            undo(session)
+        waits.begin()
+        again = message if not retries else compose(file, shape, job.options, waits=waits)
+        error = first if first and not retries else _try(job, file, again, waits)
+        if error and error.sqlstate == LOCK_NOT_AVAILABLE:
+            waits.refuse(message.locate(error).statement)
         return error
 
-    tried = try_until_granted(session, attempt, patience)
+    tried = try_until_granted(job.session, attempt, job.patience)
     if tried.error:
-        message = compose(file, shape, options, 0)
-        place = locate(script, shape, message, tried.error)
+        script, place = message.script, message.locate(tried.error)
         raise failed(file, script, place, tried, _consequence(tried.error))
 
 
-def _send(session: Session, message: Message, script: Script) -> ServerError | None:
+def _try(job: Job, file: MigrationFile, message: Message, waits: Waits) -> ServerError | None:
+    """Send a file once, and note its times when it is applied."""
+    answers = _send(job, message)
+    if answers.error:
+        undo(job.session)
+        return answers.error
+    clock = answers.commits[-1] if answers.commits else ()
+    job.journal.add(file.version, message.script, message.body.times(clock), waits)
+    return None
+
+
+def _send(job: Job, message: Message) -> Answers:
     """Send all at once; what our parser does not know goes alone: no quote in it can swallow our tail."""
-    if script.source is Source.PARSER:
-        return send(session, message.text)
+    if message.script.source is Source.PARSER:
+        return job.send(message.text)
+    return Answers((), _send_apart(job.session, message))
+
+
+def _send_apart(session: Session, message: Message) -> ServerError | None:
     error = send(session, message.head)
     if error:
         return error
-    error = send(session, message.body)
+    error = send(session, message.body.text)
     if error:
         position = None if error.position is None else error.position + len(message.head)
         return ServerError(error.done + message.before, error.text, error.sqlstate, position)
     error = send(session, message.tail)
-    return error and ServerError(message.before + len(script.statements), error.text, error.sqlstate)
-
-
-def locate(script: Script, shape: Atomic, message: Message, error: ServerError) -> Place:
-    """Find the statement and the offset of an error in the file."""
-    offset = None
-    if error.position is not None:
-        offset = error.position - len(message.head) + shape.start
-        offset = offset if shape.start <= offset < shape.end else None
-    real = [i for i, s in enumerate(script.statements) if s.kind is not Kind.COMMENT and i >= shape.first]
-    index = error.done - message.before
-    if offset is not None:  # also when the whole message was refused for its syntax
-        at = [i for i in real if script.statements[i].start <= offset]
-        return Place(at[-1] if at else None, offset)
-    inside = 0 <= index < len(real) and script.statements[real[index]].start < shape.end
-    return Place(real[index] if inside else None, offset)
+    return error and ServerError(message.before + len(message.body.steps), error.text, error.sqlstate)
 
 
 def _consequence(error: ServerError) -> str:

@@ -7,8 +7,9 @@ only; which statement failed is told by the number of results before it.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Sequence  # a type alias needs it at run time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import psycopg
 from psycopg import generators, pq
@@ -16,13 +17,12 @@ from psycopg.conninfo import make_conninfo
 
 from engines import postgres
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 Session = psycopg.Connection[tuple[object, ...]]
 
 APPLICATION_NAME: Final = "groundwork migrations"
 LOCK_NOT_AVAILABLE: Final = "55P03"
+# A row with this one column is the clock at a mark.
+MARK_COLUMN: Final = "groundwork_mark"
 _FAILED: Final = {pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE, pq.ExecStatus.NONFATAL_ERROR}
 
 
@@ -43,6 +43,23 @@ class ServerError:
     position: int | None = None
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What the server said to transactions.
+
+    Attributes:
+        commits: for each that is committed, the clock at its marks, in seconds.
+        error: what stopped the message, its `done` counted from the begin of the transaction that failed;
+            None: all went well.
+    """
+
+    commits: tuple[tuple[float, ...], ...]
+    error: ServerError | None
+
+
+Exchanged = tuple[Sequence[pq.abc.PGresult], ServerError | None]
+
+
 def open_session(dsn: str) -> Session:
     """Open an autocommit session that speaks UTF-8, also after RESET ALL.
 
@@ -55,26 +72,28 @@ def open_session(dsn: str) -> Session:
 
 def send(session: Session, message: str) -> ServerError | None:
     """Send a text of one or more statements and wait for all answers; None: all went well."""
-    return _exchange(session, message)[1]
+    return exchange(session, message)[1]
 
 
-def send_transactions(session: Session, message: str) -> tuple[list[float], ServerError | None]:
-    """Send several transactions, each of which writes our record before its COMMIT.
+def send_marked(session: Session, message: str, meanwhile: Callable[[], None] | None = None) -> Answers:
+    """Send one or more transactions with marks in them (engines/migrations/marks.py).
 
-    Returns:
-        The duration in each record that is committed, in ms, and the error that stopped the message; its
-        `done` counts from the begin of the transaction that failed.
+    Args:
+        session: autocommit.
+        message: the transactions.
+        meanwhile: what to do while the server is busy.
     """
-    results, error = _exchange(session, message)
-    took: list[float] = []
-    duration, begin = 0.0, 0
+    results, error = exchange(session, message, meanwhile)
+    commits: list[tuple[float, ...]] = []
+    clock: list[float] = []
+    begin = 0
     for index, result in enumerate(results):
         if result.command_status == b"COMMIT":
-            took.append(duration)
-            begin = index + 1
-        elif result.nfields == 1 and result.fname(0) == b"duration_ms" and result.ntuples:
-            duration = _number(result.get_value(0, 0))
-    return took, error and replace(error, done=error.done - begin)
+            commits.append(tuple(clock))
+            clock, begin = [], index + 1
+        elif result.nfields == 1 and result.fname(0) == MARK_COLUMN.encode() and result.ntuples:
+            clock.append(_number(result.get_value(0, 0)))
+    return Answers(tuple(commits), error and replace(error, done=error.done - begin))
 
 
 def strings_conform(session: Session) -> bool:
@@ -83,7 +102,7 @@ def strings_conform(session: Session) -> bool:
 
 
 def _number(value: bytes | None) -> float:
-    """Read a number; a file's own column of that name may hold anything."""
+    """Read a number; a file's own column of that name may hold anything, and so may its float format."""
     try:
         return float(value or 0)
     except ValueError:
@@ -99,14 +118,18 @@ def undo(session: Session) -> None:
 
 def ask(session: Session, message: str) -> tuple[list[list[tuple[str, ...]]], ServerError | None]:
     """Send a text and give the rows of each statement that returned any, as text."""
-    results, error = _exchange(session, message)
+    results, error = exchange(session, message)
     return [_rows(result) for result in results if result.status == pq.ExecStatus.TUPLES_OK], error
 
 
-def _exchange(session: Session, message: str) -> tuple[Sequence[pq.abc.PGresult], ServerError | None]:
+def exchange(session: Session, message: str, meanwhile: Callable[[], None] | None = None) -> Exchanged:
+    """Send a text and give the results of its statements up to the first error, and that error."""
     try:
         with session.lock:
             session.pgconn.send_query(message.encode())
+            if meanwhile:
+                session.pgconn.flush()
+                meanwhile()
             results = session.wait(generators.execute(session.pgconn))
     except psycopg.Error as error:
         return [], ServerError(0, f"the connection was lost: {str(error).strip()}", None)

@@ -10,8 +10,10 @@ import psycopg
 import pytest
 
 from engines.migrations import FailedError, Options, apply
-from engines.migrations.batch import Sharing
+from engines.migrations.batch import Packer
 from engines.migrations.plan import History, Progress
+from engines.migrations.shape import shape
+from engines.migrations.statements import read_script
 from tests.engines.migrations.conftest import GATE
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def taken(project: Project, *progress: Progress, wide: bool = True) -> int:
     """Count the files that go together first."""
     files = project.folder.files
     history = History(progress={begun.version: begun for begun in progress})
-    return len(Sharing(files, history).take(files, wide=wide))
+    return len(Packer(files, history, Options()).pack(files, wide=wide)) or 1
 
 
 def messages(project: Project) -> int:
@@ -66,7 +68,7 @@ def test_files_share_a_message_and_not_a_transaction(logged: Project) -> None:
 
 
 def test_times_of_files_that_share_a_message(project: Project) -> None:
-    """Each file's duration is its own, and its begin is the end of the one before."""
+    """Each file's duration is its own, and begins after the end of the one before."""
     project.write(_001_a="select pg_sleep(0.2)", _002_b="select 1", _003_c="select pg_sleep(0.1)")
     told: list[str] = []
     apply(project.dsn, project.folder, options=Options(), report=told.append)
@@ -74,8 +76,8 @@ def test_times_of_files_that_share_a_message(project: Project) -> None:
     took = [row[0] for row in project.rows("select duration_ms from groundwork.migrations order by version")]
     assert took[0] >= 200
     assert took[2] >= 100
-    ended = "lag(applied_at + duration_ms * interval '1 ms') over (order by version)"
-    gaps = f"(select applied_at - {ended} gap from groundwork.migrations)"
+    began = "applied_at - duration_ms * interval '1 ms'"
+    gaps = f"(select {began} - lag(applied_at) over (order by version) gap from groundwork.migrations)"
     assert project.value(f"select min(gap) >= interval '0' and count(gap) = 2 from {gaps} t")
     names = ["001_a.sql", "002_b.sql", "003_c.sql"]
     assert told == [f"applied {name} in {ms:.0f} ms" for name, ms in zip(names, took, strict=True)]
@@ -121,7 +123,7 @@ def test_failure_in_the_middle(
 
 def test_syntax_that_only_the_server_refuses(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """A text that the server refuses as a whole: the files before the wrong one run, and it is named."""
-    monkeypatch.setattr(Sharing, "_may_share", lambda _self, _file: True)
+    monkeypatch.setattr(Packer, "_way", lambda _self, file: shape(read_script(file.sql)))
     project.write(
         _001_a="create table a ()", _002_b="create table b ()", _003_c="select 1;\nselct 2;", _004_d=""
     )

@@ -68,6 +68,14 @@ def test_gets_up_to_speed_soon() -> None:
     assert 9_000 <= pace.rows <= 11_000
 
 
+def test_gives_way_to_a_long_batch_at_once() -> None:
+    """One batch that takes twice as long halves the next one; one that is short does not double it."""
+    pace = Pace(10_000, row_s=TARGET_S / 10_000)
+
+    assert after_batch(pace, LIMITS, (10_000, 2 * TARGET_S)).rows == 5_000
+    assert 10_000 < after_batch(pace, LIMITS, (10_000, TARGET_S / 2)).rows < 15_000
+
+
 @given(st.integers(1, 100_000), st.one_of(st.none(), st.floats(1e-7, 1)))
 def test_gives_way_to_trouble(rows: int, row_s: float | None) -> None:
     """Trouble always makes the batch smaller, until one row is left, within 17 times."""

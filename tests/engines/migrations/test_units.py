@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engines.migrations import FailedError, RefusedError, inspect, units, whole
-from engines.migrations.wire import ServerError, Session, send
+from engines.migrations import FailedError, RefusedError, inspect, wire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engines.migrations.wire import Exchanged, Session
     from tests.engines.migrations.conftest import Project
 
 MIXED = """
@@ -43,20 +45,25 @@ class Killed(BaseException):
 
 
 class Dying:
-    """Sends messages until the runner dies, before or after the server has seen the last."""
+    """Exchanges messages until the runner dies, before or after the server has seen the last."""
 
     def __init__(self, after: int, *, seen: bool) -> None:
         """Die at message number `after`, from 0."""
         self.left = after
         self.seen = seen
+        self.exchange = wire.exchange
 
-    def __call__(self, session: Session, message: str) -> ServerError | None:
-        """Send, or die."""
+    def __call__(
+        self, session: Session, message: str, _meanwhile: Callable[[], None] | None = None
+    ) -> Exchanged:
+        """Send, or die; the dead send nothing."""
+        if session.closed:
+            raise Killed
         if self.left > 0:
             self.left -= 1
-            return send(session, message)
+            return self.exchange(session, message)
         if self.seen:
-            send(session, message)
+            self.exchange(session, message)
         session.close()
         raise Killed
 
@@ -78,8 +85,7 @@ def test_killed_at_any_message(
         )
         project.write(_001_a=sql)
         dying = Dying(moments, seen=seen)
-        monkeypatch.setattr(units, "send", dying)
-        monkeypatch.setattr(whole, "send", dying)
+        monkeypatch.setattr(wire, "exchange", dying)
         try:
             project.up()
             break
@@ -170,9 +176,8 @@ def test_index_of_the_same_name_that_is_not_ours_stays(project: Project) -> None
 )
 def test_failure_is_never_taken_for_success(project: Project, sql: str, message: str) -> None:
     """What failed because of what was there before fails again, however often it is run."""
-    project.execute(
-        "create table t (a int, b int); create index i on t (a); create table p (a int) partition by range (a)"
-    )
+    project.execute("create table t (a int, b int); create index i on t (a)")
+    project.execute("create table p (a int) partition by range (a)")
     project.write(_001_a=sql)
 
     for _ in range(3):
@@ -202,7 +207,7 @@ def test_what_cannot_be_told_is_asked(project: Project, monkeypatch: pytest.Monk
     )
     project.up()
     project.write(_002_b="-- groundwork: no-transaction\ncall p();")
-    monkeypatch.setattr(units, "send", Dying(2, seen=True))
+    monkeypatch.setattr(wire, "exchange", Dying(3, seen=True))
     with pytest.raises(Killed):
         project.up()
     monkeypatch.undo()
