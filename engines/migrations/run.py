@@ -190,7 +190,7 @@ def _apply_locked(job: Job, folder: Folder, plan: Plan) -> tuple[Outcome, bool]:
 
 def _run_all(job: Job, folder: Folder, files: Sequence[MigrationFile], history: History) -> int:
     """Run files in order, several in one message where that is safe; give how many this session can run."""
-    packer, traces = Packer(folder.files, history, job.options), Traces(folder)
+    packer, traces = Packer(folder.files, history, job.options), Traces(folder, files)
     done, brief = 0, True
     while done < len(files):
         parts = packer.pack(traces.upto_first(files[done:]), wide=brief and strings_conform(job.session))

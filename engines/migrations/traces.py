@@ -8,7 +8,6 @@ in their folders it stays.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from engines.migrations.folder import NUMBERED
@@ -31,50 +30,41 @@ _LEAVES_WORDS: Final = ("temp", "hold", "prepare", "listen")
 _DEFAULTS_WORDS: Final = ("alter role", "alter user", "alter database")
 
 
-@dataclass(frozen=True)
-class _Trace:
-    """What one file leaves."""
-
-    objects: bool
-    defaults: bool
-
-
 class Traces:
-    """Which files of a folder leave something that the next one must not see."""
+    """Which of some files leave something that the next one must not see."""
 
-    def __init__(self, folder: Folder) -> None:
-        """Look at all files: a sequence of an early one is used by a late one."""
-        self._apart = folder.layout == NUMBERED
+    def __init__(self, folder: Folder, files: Sequence[MigrationFile]) -> None:
+        """Look through the files that are to run; a sequence of any file of the folder is used by all."""
+        apart = files if folder.layout == NUMBERED else ()
+        texts = {file.version: " ".join(file.sql.lower().split()) for file in apart}
         # A sequence may keep numbers in the session (CREATE SEQUENCE … CACHE).
-        self._cached = self._apart and any("cache" in file.sql.lower() for file in folder.files)
-        self._known: dict[str, _Trace] = {}
-
-    def _trace(self, file: MigrationFile) -> _Trace:
-        if not self._apart:
-            return _Trace(objects=False, defaults=False)
-        if file.version not in self._known:
-            text = " ".join(file.sql.lower().split())
-            self._known[file.version] = _Trace(
-                self._cached or (_mentions(text, _LEAVES_WORDS) and bool(_LEAVES.search(text))),
-                _mentions(text, _DEFAULTS_WORDS) and bool(_DEFAULTS.search(text)),
-            )
-        return self._known[file.version]
+        cached = bool(apart) and any("cache" in file.sql.lower() for file in folder.files)
+        self._objects = {version for version, text in texts.items() if cached or _leaves_objects(text)}
+        self._defaults = {version for version, text in texts.items() if _changes_defaults(text)}
+        self._any = self._objects | self._defaults
 
     def ends_session(self, file: MigrationFile) -> bool:
         """Say whether what follows a file needs a session that begins after it."""
-        return self._trace(file).defaults
+        return file.version in self._defaults
 
     def upto_first(self, files: Sequence[MigrationFile]) -> Sequence[MigrationFile]:
         """Give the files up to the first that leaves something: what may share a message."""
-        for index, file in enumerate(files):
-            if self._trace(file).objects or self.ends_session(file):
-                return files[: index + 1]
-        return files
+        places = (index for index, file in enumerate(files) if file.version in self._any)
+        first = next(places, None) if self._any else None
+        return files if first is None else files[: first + 1]
 
     def remove(self, session: Session, file: MigrationFile) -> None:
         """Remove what a file may have left; a lost connection is the next message's to tell."""
-        if self._trace(file).objects:
+        if file.version in self._objects:
             send(session, _REMOVE)
+
+
+def _leaves_objects(text: str) -> bool:
+    return _mentions(text, _LEAVES_WORDS) and bool(_LEAVES.search(text))
+
+
+def _changes_defaults(text: str) -> bool:
+    return _mentions(text, _DEFAULTS_WORDS) and bool(_DEFAULTS.search(text))
 
 
 def _mentions(text: str, words: Sequence[str]) -> bool:
