@@ -155,7 +155,7 @@ declare c cursor with hold for select 5; listen changes; notify changes, 'x';
 === 006_f.sql
 declare c cursor with hold for select a from t; fetch all from c; close c;
 === 007_g.sql
-select pg_advisory_lock(1); select pg_advisory_lock(7451614880461944431); select pg_advisory_xact_lock(2);
+select pg_advisory_lock(1); select pg_advisory_lock(7454142883405526895); select pg_advisory_xact_lock(2);
 === 008_h.sql
 create function pg_temp.f() returns int language sql as 'select 7'; insert into t select pg_temp.f();
 === 009_i.sql
