@@ -41,7 +41,7 @@ SPECIAL: Final = {
     "start transaction; insert into public.effects values ('never'); rollback;": "none",
     "begin; insert into public.effects values ('never'); select 1 / 0; commit;": "fail",
     "vacuum public.effects;": "none",
-    "create index concurrently on public.effects (label);": "none",
+    "create index concurrently i_{0} on public.effects (label);": "none",
     "drop index concurrently public.nothing_{0};": "fail",
     "begin; insert into public.effects values ('never');": "open",
 }
@@ -136,6 +136,11 @@ written = st.tuples(
     st.sampled_from([1, 1, 1, 2, 5, -2]), contents, st.sampled_from([False, False, False, True])
 )
 mishaps = st.sampled_from(["", "", "fix", "edit", "remove", "other_tool"])
+# Files that run, and of which it can be told after a crash what has happened (of a CALL or DO it cannot).
+_TOLD: Final = [line for line in _GOOD if not line.template.startswith("do ")]
+crashing = st.lists(
+    st.lists(st.sampled_from(_TOLD), min_size=1, max_size=5).map(tuple), min_size=1, max_size=4
+)
 rounds = st.lists(
     st.tuples(st.lists(written, min_size=1, max_size=4), mishaps, st.integers(0, 5), st.booleans()),
     min_size=2,

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from hypothesis import HealthCheck, Phase, event, given, settings
+import pytest
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from engines.errors import GroundworkError
-from engines.migrations import FailedError, Options, RefusedError, apply, inspect, read_folder
+from engines.migrations import FailedError, Options, RefusedError, apply, inspect, read_folder, wire
 from engines.migrations.statements import read_script
-from tests.engines.migrations.fix_fuzz import Draft, Line, Model, rounds
+from tests.engines.migrations.fix_fuzz import Draft, Line, Model, crashing, rounds
+from tests.engines.migrations.test_units import Dying, Killed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     Round = tuple[list[tuple[int, tuple[Line, ...], bool]], str, int, bool]
 
+SLOW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 WIDTHS = {"numbered": 3, "supabase": 14}
 CLEAN = (
     "drop schema if exists supabase_migrations, groundwork cascade; drop table if exists effects;"
@@ -143,10 +147,9 @@ class World:
 @given(rounds, st.sampled_from(sorted(WIDTHS)))
 @settings(
     deadline=None,
-    max_examples=120,
-    phases=[Phase.generate],
+    max_examples=80,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    suppress_health_check=SLOW,
 )
 def test_any_history_ends_right(database: str, steps: Sequence[Round], layout: str) -> None:
     """Whatever is written, edited, removed, run: each effect once, a refusal runs nothing, repairs finish."""
@@ -160,4 +163,29 @@ def test_any_history_ends_right(database: str, steps: Sequence[Round], layout: s
                 getattr(world, mishap)(index)
             world.run(late)
             world.repair(failing=index % 2 == 0)
+        world.finish()
+
+
+@given(crashing, st.integers(1, 14), st.booleans())
+@settings(deadline=None, max_examples=40, derandomize=True, suppress_health_check=SLOW)
+def test_killed_at_any_message_of_any_folder(
+    database: str,
+    files: list[tuple[Line, ...]],
+    moment: int,
+    seen: bool,  # noqa: FBT001  # drawn
+) -> None:
+    """Whenever the runner dies, a plain second run applies what is left, and each effect is there once."""
+    with tempfile.TemporaryDirectory() as folder, psycopg.connect(database, autocommit=True) as session:
+        session.execute(CLEAN)
+        world = World(Path(folder), database, session, Model(), WIDTHS["numbered"])
+        for lines in files:
+            world.write(1, Draft("", lines).fixed().lines, directive=False)
+        world.keep()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(wire, "exchange", Dying(moment, seen=seen))
+            with contextlib.suppress(Killed):
+                apply(database, read_folder(world.path), options=Options(), report=lambda _text: None)
+                event("was not killed")
+        apply(database, read_folder(world.path), options=Options(), report=lambda _text: None)
+        world.model.ran([draft.version for draft in world.model.pending])
         world.finish()
