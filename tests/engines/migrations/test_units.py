@@ -6,102 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engines.migrations import FailedError, RefusedError, inspect, wire
+from engines.migrations import FailedError, RefusedError, inspect
+from tests.engines.migrations.fix_dying import Dying, Killed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from engines.migrations.wire import Exchanged, Session
     from tests.engines.migrations.conftest import Project
-
-MIXED = """
-set work_mem = '1MB';
-create table if not exists log (what text);
-insert into log values (current_setting('work_mem'));
-create index concurrently i on log (what);
-begin;
-insert into log values ('block');
-set maintenance_work_mem = '3MB';
-select set_config('statement_timeout', '7s', false);
-insert into log values (current_setting('work_mem'));
-commit;
-vacuum log;
-insert into log values (current_setting('work_mem'));
-insert into log values (current_setting('maintenance_work_mem') || current_setting('statement_timeout'));
-drop index concurrently i;
-create index concurrently j on log (what);
-begin;
-insert into log values ('never');
-set maintenance_work_mem = '9MB';
-rollback;
-insert into log values (current_setting('maintenance_work_mem'));
--- the end
-"""
-WHOLE = "create table log (what text);\ninsert into log values ('1MB');\ninsert into log values ('1MB');"
-
-
-class Killed(BaseException):
-    """The runner's process ends here."""
-
-
-class Dying:
-    """Exchanges messages until the runner dies, before or after the server has seen the last."""
-
-    def __init__(self, after: int, *, seen: bool) -> None:
-        """Die at message number `after`, from 0."""
-        self.left = after
-        self.seen = seen
-        self.exchange = wire.exchange
-
-    def __call__(
-        self, session: Session, message: str, _meanwhile: Callable[[], None] | None = None
-    ) -> Exchanged:
-        """Send, or die; the dead send nothing."""
-        if session.closed:
-            raise Killed
-        if self.left > 0:
-            self.left -= 1
-            return self.exchange(session, message)
-        if self.seen:
-            self.exchange(session, message)
-        session.close()
-        raise Killed
-
-
-@pytest.mark.parametrize("seen", [False, True])
-@pytest.mark.parametrize("sql", [MIXED, WHOLE])
-def test_killed_at_any_message(
-    project: Project,
-    monkeypatch: pytest.MonkeyPatch,
-    sql: str,
-    seen: bool,  # noqa: FBT001  # a parameter of the test
-) -> None:
-    """Whenever the runner dies, a plain second run ends in the right state, with every effect once."""
-    expected = ["1MB", "1MB", "1MB", "3MB", "3MB7s", "block"] if sql == MIXED else ["1MB", "1MB"]
-    moments = 0
-    while True:
-        project.execute(
-            "drop schema if exists supabase_migrations, groundwork cascade; drop table if exists log"
-        )
-        project.write(_001_a=sql)
-        dying = Dying(moments, seen=seen)
-        monkeypatch.setattr(wire, "exchange", dying)
-        try:
-            project.up()
-            break
-        except Killed:
-            moments += 1
-        monkeypatch.undo()
-        project.up()
-
-        assert project.history == ["001"], f"killed at message {moments - 1}"
-        assert [row[0] for row in project.rows("select what from log order by 1")] == expected
-        assert project.rows(
-            "select indexrelid::regclass::text, indisvalid from pg_index i join pg_class c on "
-            "c.oid = i.indrelid where c.relname = 'log'"
-        ) == ([("j", True)] if sql == MIXED else [])
-        assert project.value("select count(*) from groundwork.migration_progress") == 0
-    assert moments >= (20 if sql == MIXED else 1)
 
 
 def test_failure_keeps_what_is_done_and_goes_on_there(project: Project) -> None:
@@ -207,7 +116,7 @@ def test_what_cannot_be_told_is_asked(project: Project, monkeypatch: pytest.Monk
     )
     project.up()
     project.write(_002_b="-- groundwork: no-transaction\ncall p();")
-    monkeypatch.setattr(wire, "exchange", Dying(3, seen=True))
+    Dying(monkeypatch, "call p()", seen=True)
     with pytest.raises(Killed):
         project.up()
     monkeypatch.undo()
