@@ -20,13 +20,16 @@ if TYPE_CHECKING:
     from engines.migrations.folder import Folder
     from engines.migrations.wire import Session
 
-_LEAVES: Final = re.compile(r"\b(?:temp|temporary|pg_temp|hold|prepare|listen)\b")
+# In lower case, with single blanks. In a comment it costs a round trip.
+_LEAVES: Final = re.compile(
+    r"\b(?:temp|temporary|pg_temp|with hold)\b|\bprepare \S+?(?: as |\(| \()|\blisten \S+? ?(?:;|'|$)"
+)
 # DISCARD ALL would be shorter, but also end the migration lock.
 _REMOVE: Final = "close all;deallocate all;unlisten *;discard temp;discard sequences"
 # Defaults of a login or a database are read when a session begins (PostgreSQL manual, ALTER ROLE).
 _DEFAULTS: Final = re.compile(r"\balter (?:role|user|database)\b[^;]*?\b(?:re)?set\b")
 # Much cheaper to look for in a long text than the patterns themselves.
-_LEAVES_WORDS: Final = ("temp", "hold", "prepare", "listen")
+_LEAVES_WORDS: Final = ("temp", "with hold", "prepare ", "listen ")
 _DEFAULTS_WORDS: Final = ("alter role", "alter user", "alter database")
 
 

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from engines.errors import GroundworkError
-from engines.migrations import FailedError, Options, RefusedError, apply, inspect, read_folder, wire
+from engines.migrations import FailedError, Options, RefusedError, apply, inspect, read_folder
 from engines.migrations.statements import read_script
+from tests.engines.migrations.fix_dying import Dying, Killed
 from tests.engines.migrations.fix_fuzz import Draft, Line, Model, crashing, rounds
-from tests.engines.migrations.test_units import Dying, Killed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,7 +166,7 @@ def test_any_history_ends_right(database: str, steps: Sequence[Round], layout: s
         world.finish()
 
 
-@given(crashing, st.integers(1, 14), st.booleans())
+@given(crashing, st.integers(4, 20), st.booleans())
 @settings(deadline=None, max_examples=40, derandomize=True, suppress_health_check=SLOW)
 def test_killed_at_any_message_of_any_folder(
     database: str,
@@ -182,7 +182,7 @@ def test_killed_at_any_message_of_any_folder(
             world.write(1, Draft("", lines).fixed().lines, directive=False)
         world.keep()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(wire, "exchange", Dying(moment, seen=seen))
+            Dying(patch, moment, seen=seen)
             with contextlib.suppress(Killed):
                 apply(database, read_folder(world.path), options=Options(), report=lambda _text: None)
                 event("was not killed")
