@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 _TRANSACTION_POOLER_PORT = "6543"
 # A message that took longer may hold slow files: the next ones go one by one, each reported as it ends.
 _BRIEF_S = 1.0
+# No run waits or takes longer, and no two clocks differ by more.
+_LONGEST_RUN = timedelta(days=1)
 _CAREFUL = "set default_transaction_read_only = on;set statement_timeout = '10s';set lock_timeout = '1s'"
 
 
@@ -129,22 +132,34 @@ def apply(dsn: str, folder: Folder, *, options: Options, report: Callable[[str],
         FailedError: a file was refused by the server; the files before it stay.
     """
     applied: tuple[str, ...] = ()
-    while True:
-        outcome, finished = _apply_once(folder, options, Patience(dsn, options.retry_s, report))
+    seen: frozenset[str] | None = frozenset()
+    while seen is not None:
+        outcome, seen = _apply_once(folder, options, Patience(dsn, options.retry_s, report), seen)
         applied += outcome.applied
-        if finished:
-            return replace(outcome, applied=applied)
+    return replace(outcome, applied=applied)
 
 
-def _apply_once(folder: Folder, options: Options, patience: Patience) -> tuple[Outcome, bool]:
-    """Run what is pending in one session; False: what is left needs a new one."""
+def _apply_once(
+    folder: Folder, options: Options, patience: Patience, seen: frozenset[str]
+) -> tuple[Outcome, frozenset[str] | None]:
+    """Run what is pending in one session.
+
+    Args:
+        folder: the files.
+        options: how to run.
+        patience: how to wait for locks.
+        seen: versions that were applied before the session begins.
+
+    Returns:
+        What it did, and the versions that are applied now; None: nothing is left for another session.
+    """
     with connect(patience.dsn) as session:
         found = ledger.tables(session)
         plan = make_plan(folder, ledger.read(session, found, folder), options)
         if plan.refusals or (ledger.is_ready(found, folder) and not plan.pending and not plan.adopted):
-            return _done(_allowed(plan), []), True
+            return _done(_allowed(plan), []), None
         with hold(session, options.wait_s, patience.report):
-            return _apply_locked(Job(session, options, patience), folder, plan)
+            return _apply_locked(Job(session, options, patience), folder, plan, seen)
 
 
 def _allowed(plan: Plan) -> Plan:
@@ -160,17 +175,22 @@ def _done(plan: Plan, ran: Sequence[MigrationFile]) -> Outcome:
     return Outcome(tuple(file.file for file in ran), len(versions), latest, plan.history_table)
 
 
-def _apply_locked(job: Job, folder: Folder, plan: Plan) -> tuple[Outcome, bool]:
+def _apply_locked(
+    job: Job, folder: Folder, plan: Plan, seen: frozenset[str]
+) -> tuple[Outcome, frozenset[str] | None]:
     """Read the history again, now that nobody else writes it, and run what is pending.
 
     Args:
         job: the run.
         folder: the files.
         plan: what was to do before the lock was held.
+        seen: as for `_apply_once`.
     """
     session = job.session
     found = ledger.tables(session)
     history = ledger.read(session, found, folder)
+    if _is_stale(folder, history, seen):
+        return _done(plan, []), frozenset(history.records)
     if not ledger.is_ready(found, folder):
         ledger.ensure(session, folder, found, history)
         history = ledger.read(session, ledger.tables(session), folder)
@@ -185,7 +205,18 @@ def _apply_locked(job: Job, folder: Folder, plan: Plan) -> tuple[Outcome, bool]:
         done = _run_all(job, folder, plan.pending, history)
     finally:
         job.close()
-    return _done(plan, plan.pending[:done]), done == len(plan.pending)
+    ran = plan.pending[:done]
+    known = frozenset(history.records) | {file.version for file in ran}
+    return _done(plan, ran), None if ran == plan.pending else known
+
+
+def _is_stale(folder: Folder, history: History, seen: frozenset[str]) -> bool:
+    """Say whether the session may be older than an applied file that changes what sessions begin with."""
+    recent = datetime.now(UTC) - _LONGEST_RUN
+    records = [record for version, record in history.records.items() if version not in seen]
+    new = {record.version for record in records if record.applied_at and record.applied_at > recent}
+    files = [file for file in folder.files if file.version in new]
+    return any(map(Traces(folder, files).ends_session, files))
 
 
 def _run_all(job: Job, folder: Folder, files: Sequence[MigrationFile], history: History) -> int:
