@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, LiteralString
 
 from engines.migrations import ledger
@@ -90,7 +91,8 @@ def repair(
     """
     options = options or Options()
     files = {file.version: file for file in folder.files}
-    with connect(dsn) as session, hold(session, options.wait_s, lambda _text: None):
+    with connect(dsn, writes=True) as session, hold(session, options.wait_s, lambda _text: None) as holder:
+        options = replace(options, holder=holder)
         found = ledger.tables(session)
         history = ledger.read(session, found, folder)
         ledger.ensure(session, folder, found, history)
@@ -126,7 +128,7 @@ def _all_or_nothing(session: Session, statements: Sequence[str]) -> None:
 
 def mark_disposable(dsn: str) -> None:
     """Mark a database as one that `reset` may empty."""
-    with connect(dsn) as session:
+    with connect(dsn, writes=True) as session:
         _all_or_nothing(session, [_MARK.strip().removesuffix(";")])
 
 
@@ -141,7 +143,10 @@ def reset(dsn: str, folder: Folder, *, options: Options | None = None) -> None:
     Raises:
         RefusedError: the database is not marked as disposable.
     """
-    with connect(dsn) as session, hold(session, (options or Options()).wait_s, lambda _text: None):
+    with (
+        connect(dsn, writes=True) as session,
+        hold(session, (options or Options()).wait_s, lambda _text: None),
+    ):
         if not is_disposable(session):
             raise RefusedError([_not_disposable(dsn, folder)])
         history = "drop table if exists supabase_migrations.schema_migrations"

@@ -16,17 +16,19 @@ import psycopg
 from engines.migrations import control as row
 from engines.migrations.errors import FailedError
 from engines.migrations.failure import Place, failed
+from engines.migrations.journal import Waits
 from engines.migrations.ledger import insert_text
 from engines.migrations.lock import backoff
 from engines.migrations.meter import Meter, percent
 from engines.migrations.pace import Limits, Pace, after_batch, after_trouble, first_pace, why_slow
+from engines.migrations.pooler import explain, still_ours
 from engines.migrations.ranges import Target, UnfitError, find_target, first_control
 from engines.migrations.retry import Tried, try_until_granted
 from engines.migrations.statements import read_script
 from engines.migrations.template import Template, read_template
 from engines.migrations.vitals import Vitals
 from engines.migrations.whole import CLEAN, limits
-from engines.migrations.wire import ServerError, Session, ask, send, undo
+from engines.migrations.wire import LOCK_NOT_AVAILABLE, ServerError, Session, ask, send, undo
 
 if TYPE_CHECKING:
     from engines.migrations.backfill import Backfill
@@ -79,6 +81,7 @@ class _Attempt:
         timeouts: tries that took too long.
         offset: where the statement begins in the message.
         width: how long the condition in it is.
+        waits: tries that did not get a lock.
     """
 
     run: _Run
@@ -90,9 +93,18 @@ class _Attempt:
     timeouts: int = 0
     offset: int = 0
     width: int = 0
+    waits: Waits = field(default_factory=Waits)
     begun: float = field(default_factory=time.monotonic)
 
     def __call__(self, tries: int) -> ServerError | None:
+        """Try once, and count it if a lock was not granted."""
+        self.waits.begin()
+        error = self._try(tries)
+        if error and error.sqlstate == LOCK_NOT_AVAILABLE:
+            self.waits.refuse(self.run.template.index)
+        return error
+
+    def _try(self, tries: int) -> ServerError | None:
         """Find the range and run it; a try after a lock was not granted is smaller."""
         if tries:
             self.pace = after_trouble(self.pace)
@@ -111,13 +123,14 @@ class _Attempt:
 
     def _send(self, upper: str | None) -> ServerError | None:
         """Run one range and record it; `upper` is None where fewer rows are left than the batch may have."""
-        run, after = self.run, self._next(upper)
+        run, after = self.run, self._next(upper).waited(self.waits)
         bound = after.last_key if self.control.stage == row.KEYS else None
         condition = run.target.condition(run.template.column, self.control, bound)
         opening = ["begin", *self._limits(), _BATCH]
         head = ";".join(opening) + ";\n"
         self.offset, self.width = len(head), len(condition)
-        record = row.advance_text(run.file.version, self.control, after)
+        record = f"select {still_ours(run.job.options.holder)};"
+        record += row.advance_text(run.file.version, self.control, after)
         answers, error = ask(run.session, f"{head}{run.template.fill(condition)}\n;{record};commit")
         if error is None:
             self.after, self.took_s = after, float(answers[-1][0][0]) / 1000
@@ -313,5 +326,5 @@ def _finish(run: _Run) -> None:
     error = send(run.session, f"begin;{CLEAN};{record};commit")
     if error:
         undo(run.session)
-        text = f"all batches are done, but that cannot be recorded: {error.text}"
+        text = f"all batches are done, but that cannot be recorded: {explain(error).text}"
         raise _stopped(run.file, f"{text}; run again, which records it")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import psycopg
 
+from engines.migrations.pooler import is_answered
 from engines.migrations.wire import Session, open_session
 from engines.postgres import DatabaseUnreachableError
 
@@ -61,9 +62,13 @@ class Watch:
         self.seen: tuple[Blocker, ...] = ()
 
     def __enter__(self) -> Self:
-        """Open the session; without one (the server has no connection left) nothing is seen."""
+        """Open the session; without one (server or pool have none left) nothing is seen."""
         with contextlib.suppress(DatabaseUnreachableError):
-            self._session = open_session(self._dsn)
+            session = open_session(self._dsn)
+            if is_answered(session):
+                self._session = session
+            else:
+                session.close()
         return self
 
     def __exit__(

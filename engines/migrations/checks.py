@@ -46,7 +46,7 @@ def verify(dsn: str, folder: Folder) -> tuple[Check, ...]:
     files = sorted(folder.checks.glob("*.sql"))
     if not files:
         return ()
-    with connect(dsn) as session:
+    with connect(dsn, writes=False) as session:
         session.execute("set default_transaction_read_only = on")
         return tuple(_check(session, path) for path in files)
 

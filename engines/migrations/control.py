@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, LiteralString
 
-from psycopg import sql
+from engines.migrations.history_table import fill
 
 if TYPE_CHECKING:
     from engines.migrations.file import MigrationFile
+    from engines.migrations.journal import Waits
     from engines.migrations.template import Template
     from engines.migrations.wire import Session
 
@@ -43,14 +44,18 @@ create table if not exists groundwork.backfills (
   updated_at timestamptz not null default pg_catalog.clock_timestamp(),
   finished_at timestamptz
 );
+alter table groundwork.backfills add column if not exists retries integer not null default 0;
+alter table groundwork.backfills add column if not exists lock_wait_ms double precision not null default 0;
 """
+# The youngest column: a table that has it has them all.
+NEWEST: Final = "lock_wait_ms"
 UNFINISHED: Final[LiteralString] = """
 select version, case stage when 'verify' then 100.0
   else least(100.0 * rows_done / greatest(rows_total, 1), 99.9) end::double precision, statement
 from groundwork.backfills where finished_at is null
 """
 _READ: Final[LiteralString] = """
-select stage, last_key, end_key, rows_done, rows_total, batches, batch_rows
+select stage, last_key, end_key, rows_done, rows_total, batches, batch_rows, retries, lock_wait_ms
 from groundwork.backfills where version = %s and finished_at is null
 """
 _BEGIN: Final[LiteralString] = """
@@ -59,6 +64,7 @@ values (%s, %s, %s, %s, %s, %s)
 on conflict (version) do update set file = excluded.file, wanted = excluded.wanted, stage = excluded.stage,
   statement = excluded.statement, last_key = null, end_key = excluded.end_key, rows_done = 0,
   rows_total = excluded.rows_total, batches = 0, batch_rows = null, batch_ms = null, finished_at = null,
+  retries = 0, lock_wait_ms = 0,
   started_at = excluded.started_at, updated_at = excluded.updated_at
 """
 # Nobody but the runner moves `batches`; where the row is gone or another's, the division undoes the batch.
@@ -66,13 +72,14 @@ _ADVANCE: Final[LiteralString] = """
 with moved as (
   update groundwork.backfills set stage = {}, last_key = {}, rows_done = {}, batches = {}, batch_rows = {},
     batch_ms = extract(epoch from pg_catalog.clock_timestamp() - pg_catalog.now()) * 1000,
-    updated_at = pg_catalog.clock_timestamp()
+    retries = {}, lock_wait_ms = {}, updated_at = pg_catalog.clock_timestamp()
   where version = {} and batches = {} and finished_at is null returning batch_ms)
 select pg_catalog.max(batch_ms), 1 / pg_catalog.count(*) from moved
 """
 _FINISH: Final[LiteralString] = """
 update groundwork.migrations m
-set duration_ms = extract(epoch from pg_catalog.clock_timestamp() - b.started_at) * 1000
+set duration_ms = extract(epoch from pg_catalog.clock_timestamp() - b.started_at) * 1000,
+  retries = b.retries, lock_wait_ms = b.lock_wait_ms
 from groundwork.backfills b where b.version = m.version and m.version = {};
 update groundwork.backfills set stage = 'done', finished_at = pg_catalog.clock_timestamp(),
   updated_at = pg_catalog.clock_timestamp() where version = {}"""
@@ -90,6 +97,8 @@ class Control:
         rows_total: how many there were when it began, estimated for a large table.
         batches: how many were committed.
         batch_rows: size of the last one.
+        retries: how often a batch did not get a lock.
+        lock_wait_ms: how long these tries and the pauses after them took, in milliseconds.
     """
 
     stage: str
@@ -99,15 +108,18 @@ class Control:
     rows_total: int
     batches: int = 0
     batch_rows: int | None = None
+    retries: int = 0
+    lock_wait_ms: float = 0.0
 
     def after(self, stage: str, last_key: str | None, rows: int) -> Control:
         """Give the state that one more batch leads to."""
         done, batches = self.rows_done + rows, self.batches + 1
         return replace(self, stage=stage, last_key=last_key, rows_done=done, batches=batches, batch_rows=rows)
 
-
-def _fill(template: LiteralString, *cells: object) -> str:
-    return sql.SQL(template).format(*(sql.Literal(cell) for cell in cells)).as_string(None)
+    def waited(self, waits: Waits) -> Control:
+        """Give this state with the tries in vain of its last batch counted."""
+        lock_wait_ms = self.lock_wait_ms + waits.lock_wait_ms
+        return replace(self, retries=self.retries + waits.retries, lock_wait_ms=lock_wait_ms)
 
 
 def read_control(session: Session, version: str) -> Control | None:
@@ -124,23 +136,24 @@ def begin_control(session: Session, file: MigrationFile, template: Template, con
 
 def wanted_text(version: str) -> str:
     """Give the SQL that asks what people want."""
-    return _fill("select wanted from groundwork.backfills where version = {}", version)
+    return fill("select wanted from groundwork.backfills where version = {}", version)
 
 
 def steer_text(version: str, wanted: str) -> str:
     """Give the SQL by which people steer a backfill."""
-    return _fill("update groundwork.backfills set wanted = {} where version = {}", wanted, version)
+    return fill("update groundwork.backfills set wanted = {} where version = {}", wanted, version)
 
 
 def advance_text(version: str, before: Control, after: Control) -> str:
     """Give the SQL that records a batch inside of its transaction, and returns its milliseconds."""
-    return _fill(
+    return fill(
         _ADVANCE,
         *(after.stage, after.last_key, after.rows_done, after.batches, after.batch_rows),
+        *(after.retries, f"{after.lock_wait_ms:.3f}"),
         *(version, before.batches),
     )
 
 
 def finish_text(version: str) -> str:
     """Give the SQL that ends the record, after the history rows were written."""
-    return _fill(_FINISH, version, version)
+    return fill(_FINISH, version, version)

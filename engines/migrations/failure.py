@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from engines.migrations.errors import FailedError
+from engines.migrations.pooler import explain
 from engines.migrations.wire import LOCK_NOT_AVAILABLE, ServerError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def failed(file: MigrationFile, script: Script, place: Place, tried: Tried, cons
         tried: how it ended.
         consequence: what has become of the file, and what to do.
     """
-    error = tried.error or ServerError(0, "unknown", None)
+    error = explain(tried.error or ServerError(0, "unknown", None))
     offset = place.offset
     if offset is None and place.statement is not None:
         offset = script.statements[place.statement].start

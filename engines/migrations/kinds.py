@@ -175,9 +175,20 @@ def _vacuum(node: ast.VacuumStmt) -> Verdict:
     return (Kind.ALONE, "VACUUM", ()) if node.is_vacuumcmd else PLAIN
 
 
+_REINDEXED: Final = {
+    enums.ReindexObjectType.REINDEX_OBJECT_INDEX: "index",
+    enums.ReindexObjectType.REINDEX_OBJECT_TABLE: "table",
+    enums.ReindexObjectType.REINDEX_OBJECT_SCHEMA: "schema",
+}
+
+
 def _reindex(node: ast.ReindexStmt) -> Verdict:
-    concurrent = any(option.defname == "concurrently" for option in node.params or ())
-    return Kind.ALONE, "REINDEX CONCURRENTLY" if concurrent else "REINDEX", ()
+    """Give what is rebuilt as schema, name and `index`, `table`, `schema` or `database`."""
+    if not any(option.defname == "concurrently" for option in node.params or ()):
+        return Kind.ALONE, "REINDEX", ()
+    what = _REINDEXED.get(node.kind, "database") if node.kind is not None else "database"
+    schema, name = _qualified(node.relation) if node.relation else ("", node.name or "")
+    return Kind.ALONE, "REINDEX CONCURRENTLY", (schema, name, what)
 
 
 def _database(node: ast.CreatedbStmt) -> Verdict:

@@ -7,21 +7,25 @@ column for is beside it in the schema `groundwork`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, LiteralString, cast
+from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 from psycopg import sql
 
 from engines.migrations import control
 from engines.migrations.backfill import Unfinished
 from engines.migrations.errors import FailedError
+from engines.migrations.greeting import GREETING, Greeting
 from engines.migrations.history_drizzle import DrizzleTable
 from engines.migrations.history_table import HistoryTable, SupabaseTable, fill
 from engines.migrations.plan import History, Options, Progress
+from engines.migrations.pooler import still_ours
 from engines.migrations.statements import prefix_hashes, read_script
 from engines.migrations.wire import send, undo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from psycopg import Cursor
 
     from engines.migrations.file import MigrationFile
     from engines.migrations.folder import Folder
@@ -76,23 +80,25 @@ where (n.nspname, c.relname) in (('supabase_migrations', 'schema_migrations'), (
                                  ('groundwork', 'migration_statements'), ('drizzle', '__drizzle_migrations'))
 group by 1
 """
+# The driver reads times in this style only; CLEAN brings the login's own back before files run.
+_ISO: Final = sql.SQL("set datestyle = 'ISO'")
 _PROGRESS_QUERY: Final = sql.SQL(
     "select version, done, prefix, running, error is not null from groundwork.migration_progress"
 )
 _INSERT_SIDE: Final[LiteralString] = """
 insert into groundwork.migrations (version, file, checksum, phase, retries, lock_wait_ms, actor, stack,
   tool_version, git_commit, applied_at, duration_ms)
-values ({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, """
+select {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, """
 # now() is when the message came, and so the begin of the first file in it only.
 _SINCE_MESSAGE: Final = (
     "pg_catalog.clock_timestamp(),"
-    " pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - pg_catalog.now()) * 1000)"
+    " pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - pg_catalog.now()) * 1000"
 )
-_NOT_YET_KNOWN: Final = "pg_catalog.clock_timestamp(), null)"
-_BY_ANOTHER_TOOL: Final = "null, null)"
+_NOT_YET_KNOWN: Final = "pg_catalog.clock_timestamp(), null"
+_BY_ANOTHER_TOOL: Final = "null, null"
 _SINCE_STARTED: Final[LiteralString] = (
     "pg_catalog.clock_timestamp(), (select extract(epoch from pg_catalog.clock_timestamp() - started_at)"
-    " * 1000 from groundwork.migration_progress where version = {}))"
+    " * 1000 from groundwork.migration_progress where version = {})"
 )
 _FORGET_SIDE: Final[LiteralString] = """
 delete from groundwork.migrations where version = any({}::text[]);
@@ -123,10 +129,16 @@ Columns = dict[str, set[str]]
 
 
 def tables(session: Session) -> Columns:
-    """List which of our tables exist, with their columns; the session then writes times as we read them."""
-    cursor = session.execute(f"set datestyle = 'ISO';{_TABLES}")
+    """List which of our tables exist, with their columns."""
+    return look(session)[0]
+
+
+def look(session: Session) -> tuple[Columns, Greeting]:
+    """List our tables as `tables` does, and tell what session it is, in one round trip."""
+    cursor: Cursor[Any] = session.execute(sql.SQL(";").join([sql.SQL(GREETING), sql.SQL(_TABLES)]))
+    (greeting,) = cursor.fetchall()
     cursor.nextset()
-    return {str(name): set(columns) for name, columns in cast("list[Any]", cursor.fetchall())}
+    return {str(name): set(columns) for name, columns in cursor.fetchall()}, Greeting(*greeting)
 
 
 def table_of(folder: Folder) -> HistoryTable:
@@ -143,6 +155,7 @@ def is_ready(found: Columns, folder: Folder) -> bool:
     table = table_of(folder)
     columns = found.get(table.name, set())
     made = found.keys() >= {_SIDE, _STATEMENTS, _PROGRESS, control.TABLE} and "git_commit" in found[_SIDE]
+    made = made and control.NEWEST in found[control.TABLE]
     return made and bool(columns) and table.is_ready(columns, folder)
 
 
@@ -177,7 +190,8 @@ def read(session: Session, found: Columns, folder: Folder) -> History:
     queries += [sql.SQL(control.UNFINISHED)] if control.TABLE in found else []
     if not queries:
         return History()
-    cursor = session.execute(sql.SQL(";").join(queries))
+    cursor = session.execute(sql.SQL(";").join([_ISO, *queries]))
+    cursor.nextset()
     records = table.records(cursor.fetchall(), folder) if columns else {}
     if columns and _PROGRESS in found:
         cursor.nextset()
@@ -230,7 +244,9 @@ def _side_text(file: MigrationFile, options: Options, waits: Waits | None, times
     what = (file.version, file.file, file.checksum, file.phase)
     waited = (waits.retries, f"{waits.lock_wait_ms:.3f}") if waits else (0, "0")
     who = (options.actor, options.stack, options.tool_version, options.git_commit)
-    return fill(_INSERT_SIDE, *what, *waited, *who) + times
+    # One server process runs all of a message, so the first file in it speaks for all.
+    guard = "" if times is _NOT_YET_KNOWN else f" where {still_ours(options.holder)}"
+    return f"{fill(_INSERT_SIDE, *what, *waited, *who)}{times}{guard}"
 
 
 def delete_text(folder: Folder, version: str, rows: Sequence[int] = ()) -> str:

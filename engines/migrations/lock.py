@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 KEY: Final = 0x67726F756E64776F
 _FIRST_S: Final = 0.025
 _LONGEST_S: Final = 2.0
+_TRY: Final = "select case when pg_catalog.pg_try_advisory_lock(%s) then pg_catalog.pg_backend_pid() end"
 _HOLDER: Final = """
 select a.pid, a.application_name, a.usename, to_char(a.backend_start, 'YYYY-MM-DD HH24:MI:SS TZ')
 from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity a using (pid)
@@ -42,8 +43,8 @@ def backoff(attempt: int, *, first_s: float = _FIRST_S, longest_s: float = _LONG
 
 
 @contextmanager
-def hold(session: Session, wait_s: float, report: Callable[[str], None]) -> Iterator[None]:
-    """Hold the lock for the block, on an autocommit session.
+def hold(session: Session, wait_s: float, report: Callable[[str], None]) -> Iterator[int]:
+    """Hold the lock for the block, on an autocommit session; gives the id of the server process that has it.
 
     Args:
         session: the session that will run the files, so that the lock ends with it.
@@ -53,20 +54,20 @@ def hold(session: Session, wait_s: float, report: Callable[[str], None]) -> Iter
     Raises:
         LockedError: another runner held it all the time; the text names it.
     """
-    _acquire(session, wait_s, report)
+    backend = _acquire(session, wait_s, report)
     try:
-        yield
+        yield backend
     finally:
         undo(session)
         with contextlib.suppress(psycopg.Error):  # a lost session holds no lock
             session.execute("select pg_catalog.pg_advisory_unlock(%s)", [KEY])
 
 
-def _acquire(session: Session, wait_s: float, report: Callable[[str], None]) -> None:
+def _acquire(session: Session, wait_s: float, report: Callable[[str], None]) -> int:
     """Poll for the lock until the deadline."""
     deadline = time.monotonic() + wait_s
     attempt = 0
-    while not _try(session):
+    while not (backend := _try(session)):
         if time.monotonic() >= deadline:
             raise LockedError(
                 [f"another run holds the migration lock: {holder(session)}; waited {wait_s:g} s"]
@@ -75,11 +76,13 @@ def _acquire(session: Session, wait_s: float, report: Callable[[str], None]) -> 
             report(f"waiting for another run: {holder(session)}")
         time.sleep(min(backoff(attempt), max(deadline - time.monotonic(), 0.001)))
         attempt += 1
+    return backend
 
 
-def _try(session: Session) -> bool:
-    row = session.execute("select pg_catalog.pg_try_advisory_lock(%s)", [KEY]).fetchone()
-    return bool(row and row[0])
+def _try(session: Session) -> int:
+    """Give the id of the server process that has the lock now; 0: another one has it."""
+    row = session.execute(_TRY, [KEY]).fetchone()
+    return int(str(row[0])) if row and row[0] else 0
 
 
 def holder(session: Session) -> str:

@@ -40,6 +40,7 @@ class Options:
         wait_s: how long to wait for another runner, in seconds.
         lock_timeout_ms: how long one try may wait for a lock, and so make the product wait.
         retry_s: how long to try again while locks are not granted, in seconds.
+        holder: the server process that holds the migration lock, once it is taken.
     """
 
     to: str | None = None
@@ -52,6 +53,7 @@ class Options:
     wait_s: float = 600.0
     lock_timeout_ms: int = 100
     retry_s: float = 300.0
+    holder: int | None = None
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class History:
 
 @dataclass(frozen=True)
 class Entry:
-    """One version with its status; `file` is None where the file is missing, `percent` but for backfills."""
+    """One version with its status; `file` is None where the file is missing, `percent` where none is done."""
 
     version: str
     name: str
@@ -167,6 +169,11 @@ class Plan:
     def partial(self) -> tuple[str, ...]:
         """Name the files of which a part is applied."""
         return self._named("partial")
+
+    @property
+    def percents(self) -> Mapping[str, float]:
+        """Say by version how much of a file is done that is not finished."""
+        return {e.version: e.percent for e in self.entries if e.percent is not None}
 
     @property
     def latest(self) -> str | None:
@@ -223,9 +230,17 @@ def _entry(file: MigrationFile, history: History) -> Entry:
         status: Status = "partial" if history.begun(file.version) else "pending"
     else:
         status = "applied" if _is_same(file, record) else "edited"
-    unfinished = history.backfills.get(file.version)
-    percent = unfinished.percent if unfinished and status == "partial" else None
+    percent = _percent(file, history) if status == "partial" else None
     return Entry(file.version, file.name, status, file, record, percent)
+
+
+def _percent(file: MigrationFile, history: History) -> float | None:
+    """Say how much of a file is done: rows of a backfill, statements of any other."""
+    unfinished, progress = history.backfills.get(file.version), history.progress.get(file.version)
+    if unfinished:
+        return unfinished.percent
+    total = len(read_script(file.sql).statements)
+    return min(100.0 * progress.done / max(total, 1), 100.0) if progress else None
 
 
 def _is_same(file: MigrationFile, record: Record) -> bool:

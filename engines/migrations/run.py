@@ -10,15 +10,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from engines.migrations import ledger
 from engines.migrations.batch import Packer, run_batch
 from engines.migrations.details import read_details
 from engines.migrations.errors import MigrationError, RefusedError
+from engines.migrations.greeting import greet
 from engines.migrations.job import Job
 from engines.migrations.lock import hold
 from engines.migrations.plan import HISTORY_TABLE, Options, Plan, make_plan
+from engines.migrations.pooler import refuse_known_port, refuse_shared
 from engines.migrations.retry import Patience
 from engines.migrations.shape import Atomic, shape
 from engines.migrations.statements import read_script
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
     from engines.migrations.details import Detail
     from engines.migrations.file import MigrationFile
     from engines.migrations.folder import Folder
+    from engines.migrations.greeting import Greeting
     from engines.migrations.plan import History
 
-_TRANSACTION_POOLER_PORT = "6543"
 # A message that took longer may hold slow files: the next ones go one by one, each reported as it ends.
 _BRIEF_S = 1.0
 # No run waits or takes longer, and no two clocks differ by more.
@@ -60,36 +61,67 @@ class Outcome:
     history_table: str = HISTORY_TABLE
 
 
-def refuse_transaction_pooler(dsn: str) -> None:
-    """Refuse a pooler that gives each transaction another session.
-
-    Source: https://supabase.com/docs/guides/database/connecting-to-postgres
-
-    Raises:
-        RefusedError: the port is that of such a pooler.
-    """
-    if str(conninfo_to_dict(dsn).get("port")) == _TRANSACTION_POOLER_PORT:
-        raise RefusedError(
-            ["port 6543 is a transaction pooler, which cannot hold the migration lock; use the port 5432"]
-        )
-
-
 @contextmanager
-def connect(dsn: str) -> Iterator[Session]:
-    """Hold the session of a run.
+def connect(dsn: str, *, writes: bool) -> Iterator[Session]:
+    """Hold a session that is ours alone.
+
+    Args:
+        dsn: where to.
+        writes: refuse a session that may only read.
 
     Raises:
         DatabaseUnreachableError: nothing answers, or the login is refused.
-        RefusedError: it is a transaction pooler.
+        RefusedError: it is a transaction pooler, the login's search_path hides PostgreSQL's own functions, or
+            it may only read.
         MigrationError: the login may not read or write the history, or the connection was lost.
     """
+    with _open(dsn) as session:
+        greeting = greet(session)
+        _accept(dsn, session, greeting)
+        if writes and greeting.unwritable:
+            raise RefusedError([greeting.unwritable])
+        yield session
+
+
+@contextmanager
+def _open(dsn: str) -> Iterator[Session]:
+    """Hold a session that may still be shared."""
     target = describe(dsn)  # raises, without the password, when it cannot be parsed
-    refuse_transaction_pooler(dsn)
+    refuse_known_port(dsn)
     with open_session(dsn) as session:
         try:
             yield session
         except psycopg.Error as error:
             raise MigrationError(f"{target}: {redact(str(error).strip(), dsn)}") from None
+
+
+def _accept(dsn: str, session: Session, greeting: Greeting) -> None:
+    """Refuse a session in which our own SQL would not do what it says."""
+    refuse_shared(dsn, session, greeting.backend)
+    if greeting.shadowed:
+        raise RefusedError([greeting.shadowed])
+
+
+def _plan(
+    dsn: str, session: Session, folder: Folder, options: Options | None, opening: str = ""
+) -> tuple[Plan, ledger.Columns]:
+    """Plan in two round trips, and give our tables.
+
+    Args:
+        dsn: where the session was opened.
+        session: may still be shared.
+        folder: the files.
+        options: how to run.
+        opening: settings, which a pooler that shares the session would hand to its other clients.
+    """
+    found, greeting = ledger.look(session)
+    _accept(dsn, session, greeting)
+    if opening:
+        send(session, opening)
+    plan = make_plan(folder, ledger.read(session, found, folder), options)
+    if plan.pending and greeting.unwritable:
+        plan = replace(plan, refusals=(*plan.refusals, greeting.unwritable))
+    return plan, found
 
 
 def inspect(dsn: str, folder: Folder, *, options: Options | None = None) -> Plan:
@@ -99,9 +131,8 @@ def inspect(dsn: str, folder: Folder, *, options: Options | None = None) -> Plan
         DatabaseUnreachableError: nothing answers, or the login is refused.
         RefusedError: it is a transaction pooler.
     """
-    with connect(dsn) as session:
-        send(session, _CAREFUL)
-        return make_plan(folder, ledger.read(session, ledger.tables(session), folder), options)
+    with _open(dsn) as session:
+        return _plan(dsn, session, folder, options, _CAREFUL)[0]
 
 
 def survey(dsn: str, folder: Folder) -> tuple[Plan, Mapping[str, Detail]]:
@@ -111,10 +142,9 @@ def survey(dsn: str, folder: Folder) -> tuple[Plan, Mapping[str, Detail]]:
         DatabaseUnreachableError: nothing answers, or the login is refused.
         RefusedError: it is a transaction pooler.
     """
-    with connect(dsn) as session:
-        send(session, _CAREFUL)
-        found = ledger.tables(session)
-        return make_plan(folder, ledger.read(session, found, folder)), read_details(session, found)
+    with _open(dsn) as session:
+        plan, found = _plan(dsn, session, folder, None, _CAREFUL)
+        return plan, read_details(session, found)
 
 
 def apply(dsn: str, folder: Folder, *, options: Options, report: Callable[[str], None]) -> Outcome:
@@ -153,13 +183,13 @@ def _apply_once(
     Returns:
         What it did, and the versions that are applied now; None: nothing is left for another session.
     """
-    with connect(patience.dsn) as session:
-        found = ledger.tables(session)
-        plan = make_plan(folder, ledger.read(session, found, folder), options)
+    with _open(patience.dsn) as session:
+        plan, found = _plan(patience.dsn, session, folder, options)
         if plan.refusals or (ledger.is_ready(found, folder) and not plan.pending and not plan.adopted):
             return _done(_allowed(plan), []), None
-        with hold(session, options.wait_s, patience.report):
-            return _apply_locked(Job(session, options, patience), folder, plan, seen)
+        with hold(session, options.wait_s, patience.report) as holder:
+            job = Job(session, replace(options, holder=holder), patience)
+            return _apply_locked(job, folder, plan, seen)
 
 
 def _allowed(plan: Plan) -> Plan:

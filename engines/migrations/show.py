@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from engines.migrations.checks import Check
     from engines.migrations.details import Detail, Timing
+    from engines.migrations.file import MigrationFile
     from engines.migrations.folder import Folder
     from engines.migrations.plan import Entry, Plan
     from engines.migrations.run import Outcome
@@ -27,7 +28,6 @@ def _detail_json(detail: Detail | None) -> dict[str, Any]:
 
 def _entry_json(entry: Entry) -> dict[str, Any]:
     record, file = entry.record, entry.file
-    percent = {} if entry.percent is None else {"percent": round(entry.percent, 1)}
     return {
         "version": entry.version,
         "name": entry.name,
@@ -38,8 +38,13 @@ def _entry_json(entry: Entry) -> dict[str, Any]:
         "duration_ms": record.duration_ms if record else None,
         "actor": record.actor if record else None,
         "checksum": file.checksum if file else record.checksum if record else None,
-        **percent,
+        **_percent(entry.percent),
     }
+
+
+def _percent(percent: float | None) -> dict[str, float]:
+    """Give the share of a file that is done, where it has begun."""
+    return {} if percent is None else {"percent": round(percent, 1)}
 
 
 def list_text(plan: Plan, details: Mapping[str, Detail], *, statements: bool = False) -> str:
@@ -89,7 +94,8 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def plan_json(plan: Plan) -> list[dict[str, Any]]:
-    """Describe what `up` would run, in order."""
+    """Describe what `up` would run, in order; with `percent` where a part is done."""
+    done = plan.percents
     return [
         {
             "version": file.version,
@@ -97,6 +103,7 @@ def plan_json(plan: Plan) -> list[dict[str, Any]]:
             "file": file.file,
             "phase": file.phase,
             "checksum": file.checksum,
+            **_percent(done.get(file.version)),
         }
         for file in plan.pending
     ]
@@ -104,15 +111,20 @@ def plan_json(plan: Plan) -> list[dict[str, Any]]:
 
 def plan_text(plan: Plan, folder: Folder) -> str:
     """Say what `up` would run, and what of the folder is no migration."""
-    lines = [f"would apply {file.file}" + _phase(file.phase) for file in plan.pending]
+    done = plan.percents
+    lines = [_step(file, done.get(file.version)) for file in plan.pending]
     if not lines:
         lines = [f"nothing to do: {len(plan.applied)} applied, latest {plan.latest or 'none'}"]
     lines += [f"not a migration, left alone: {name}" for name in folder.ignored]
     return "\n".join(lines) + "\n"
 
 
-def _phase(phase: str) -> str:
-    return f" ({phase})" if phase != "expand" else ""
+def _step(file: MigrationFile, percent: float | None) -> str:
+    """Say what would happen with a file."""
+    notes: list[str] = [file.phase] if file.phase != "expand" else []
+    notes += [f"{percent:.0f} % done"] if percent is not None else []
+    does = "apply" if percent is None else "go on with"
+    return f"would {does} {file.file}" + (f" ({', '.join(notes)})" if notes else "")
 
 
 def outcome_json(outcome: Outcome) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from engines.migrations.failure import Place, failed
 from engines.migrations.journal import Waits
 from engines.migrations.kinds import Kind
 from engines.migrations.marks import Body, marked_body, plain_body
+from engines.migrations.pooler import still_ours
 from engines.migrations.recover import happened
 from engines.migrations.retry import Tried, try_until_granted
 from engines.migrations.shape import Unit, UnitKind, shape
@@ -53,7 +54,7 @@ class _Run:
 
     def as_login(self, record: str) -> str:
         """Let a record be written whatever role the file has taken, without changing that role."""
-        return f"set local role {self.login};{record}"
+        return f"set local role {self.login};select {still_ours(self.job.options.holder)};{record}"
 
 
 def run_units(job: Job, file: MigrationFile, progress: Progress | None) -> None:
@@ -235,7 +236,15 @@ def _alone(run: _Run, unit: Unit, *, resumed: bool) -> tuple[Tried, Body | None]
     timeout = f";set lock_timeout = '{run.job.options.lock_timeout_ms}ms'" if not patient else ""
     _record(run, ledger.running_text(run.file, unit.first), timeout)
 
+    tries = 0
+
     def attempt() -> ServerError | None:
+        nonlocal tries
+        tries += 1
+        # A file's own lock_timeout may have left an INVALID index.
+        traces = tries > 1 and "CONCURRENTLY" in statement.tag
+        if traces and happened(run.session, run.file, run.script, statement, failed=True):
+            return None
         started = time.monotonic()
         error = send(run.session, run.script.sql[begin:end])
         if error is None:

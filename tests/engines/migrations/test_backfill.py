@@ -432,6 +432,33 @@ def test_lock_that_a_client_holds(project: Project) -> None:
     assert counts(project) == [(1, 95)]
     assert [text for text in texts if "waiting for a lock held by pid" in text and "(client, " in text]
     assert control(project, "batches") > 10
+    waits = "select retries, lock_wait_ms from groundwork.{}"
+    [(retries, waited_ms)] = project.rows(waits.format("migrations"))
+    assert retries >= 2
+    assert waited_ms >= 2 * Options().lock_timeout_ms
+    assert project.rows(waits.format("backfills")) == [(retries, waited_ms)]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("update groundwork.backfills set retries = 7, lock_wait_ms = 1500", (7, 1500.0)),
+        ("alter table groundwork.backfills drop retries, drop lock_wait_ms", (0, 0.0)),
+    ],
+    ids=["waited before", "begun by an older version"],
+)
+def test_lock_waits_of_earlier_runs(project: Project, change: str, expected: tuple[int, float]) -> None:
+    """What was waited before an interruption counts; an older version did not know."""
+    fill(project)
+    project.write(_001_a=HEAD + ONCE)
+    with psycopg.connect(project.dsn) as client:
+        client.execute("update t set n = n where id > 120")
+        with pytest.raises(FailedError):
+            project.up(retry_s=0.3)
+    project.execute(change)
+
+    project.up()
+    assert project.rows("select retries, lock_wait_ms from groundwork.migrations") == [expected]
 
 
 def test_lock_that_is_never_granted(project: Project) -> None:

@@ -62,7 +62,10 @@ def test_life_of_a_folder(project: Project) -> None:
         ("001", "edited", True),
         ("002", "pending", False),
     ]
-    assert set(listed[0]) == {"version", "name", "file", "status", "phase", "applied_at", "checksum"}
+    known = {"version", "name", "file", "status", "phase", "applied_at", "duration_ms", "actor", "checksum"}
+    record = {"login", "stack", "tool_version", "git_commit", "retries", "lock_wait_ms", "statements"}
+    assert set(listed[0]) == known | record
+    assert set(listed[1]) == known
 
 
 def test_text_for_people(project: Project) -> None:
@@ -76,7 +79,7 @@ def test_text_for_people(project: Project) -> None:
     assert up[1] == "1 applied; 1 in all, latest 001"
     assert project.command("up").stdout == "nothing to do; 1 in all, latest 001\n"
     listed = project.command("list").stdout.splitlines()
-    assert listed[0].split() == ["STATUS", "APPLIED", "AT", "TOOK", "BY", "FILE"]
+    assert listed[0].split() == ["STATUS", "APPLIED", "AT", "TOOK", "WAITED", "BY", "COMMIT", "FILE"]
     assert listed[1].startswith("applied  20")
 
 
@@ -130,3 +133,21 @@ def test_password_is_never_told(tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert main(["list", "--dir", str(tmp_path), "--dsn", dsn]) == 1
 
     assert "canary-77" not in capsys.readouterr().err
+
+
+def test_plan_says_how_much_is_done(project: Project) -> None:
+    """Of an interrupted file or backfill, plan and list say how much is done."""
+    start = "-- groundwork: phase=contract\ncreate table t (id int primary key, a int); vacuum t; "
+    project.write(_001_a=f"{start}insert into t select n, n from generate_series(1, 4) n; select 1 / 0;")
+    assert project.command("up").returncode == 1
+    assert project.command("plan").stdout == "would go on with 001_a.sql (contract, 75 % done)\n"
+    assert [step["percent"] for step in json.loads(project.command("plan", "--json").stdout)] == [75.0]
+    assert "partial 75 %" in project.command("list").stdout
+
+    project.write(_001_a=f"{start}insert into t select n, n from generate_series(1, 4) n;")
+    head = "-- groundwork: backfill table=t key=id batch=1..1"
+    project.write(_002_b=f"{head}\nupdate t set a = 1 / (id - 3) where {{batch}};", _003_c="select 1")
+    assert project.command("up").returncode == 1
+    assert project.command("plan").stdout == "would go on with 002_b.sql (50 % done)\nwould apply 003_c.sql\n"
+    steps = json.loads(project.command("plan", "--json").stdout)
+    assert [step.get("percent") for step in steps] == [50.0, None]
