@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 WINDOW_S = 60.0
+# Recorded answers of the real service to custom-hostname and vanity-subdomain.
+DOMAIN_LIMIT = 10
 
 _log = logging.getLogger("emulator.requests")
 
@@ -70,10 +72,24 @@ class RateLimit:
             return Allowance(self._limit, self._limit - self._count, math.ceil(left_s))
 
 
+class RateLimits:
+    """The limits of a token: one for all routes but those of domains, which have a smaller one."""
+
+    def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin with full allowances; a `limit` of 0 means none, for domains neither."""
+        self._most = RateLimit(limit, clock)
+        self._domains = RateLimit(min(limit, DOMAIN_LIMIT), clock)
+
+    def take(self, path: str) -> Allowance | None:
+        """Count one request; None: there is no limit."""
+        is_domain = path.rstrip("/").split("/")[4:5] in (["custom-hostname"], ["vanity-subdomain"])
+        return (self._domains if is_domain else self._most).take()
+
+
 class ManagementFrame:
     """ASGI middleware: lets requests to the Management API through with the token, up to the limit."""
 
-    def __init__(self, app: ASGIApp, *, token: str, rate_limit: RateLimit) -> None:
+    def __init__(self, app: ASGIApp, *, token: str, rate_limit: RateLimits) -> None:
         """Wrap `app`; other paths (health, project URLs) have their own rules and pass."""
         self._app = app
         self._expected = f"Bearer {token}".encode()
@@ -81,7 +97,7 @@ class ManagementFrame:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 401 or 429, or pass the request on."""
-        if scope["type"] != "http" or not scope["path"].startswith(("/v1/", "/v2/")):
+        if scope["type"] != "http" or not scope["path"].startswith(("/v1/", "/v2/", "/emulator/")):
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get("authorization", "")
@@ -91,7 +107,8 @@ class ManagementFrame:
         await self._limited(scope, receive, send)
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
-        allowance = self._rate_limit.take()
+        is_own = scope["path"].startswith("/emulator/")
+        allowance = None if is_own else self._rate_limit.take(scope["path"])
         if allowance is None:
             await self._app(scope, receive, send)
         elif allowance.remaining < 0:

@@ -26,6 +26,37 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
         "db_pool_max_idletime": None,
     },
     "pooler": {"default_pool_size": 15, "pool_mode": "session"},
+    "ssl": {"database": False},
+    "network": {"dbAllowedCidrs": ["0.0.0.0/0"], "dbAllowedCidrsV6": ["::/0"]},
+    "realtime": {
+        "private_only": False,
+        "connection_pool": 2,
+        "postgres_changes_pool": None,
+        "max_concurrent_users": 200,
+        "max_events_per_second": 100,
+        "max_bytes_per_second": 100_000,
+        "max_channels_per_client": 100,
+        "max_joins_per_second": 100,
+        "max_presence_events_per_second": 100,
+        "max_payload_size_in_kb": 100,
+        "suspend": False,
+        "presence_enabled": True,
+        "admin_suspended_at": None,
+    },
+    "storage": {
+        "fileSizeLimit": 52_428_800,
+        "features": {
+            "imageTransformation": {"enabled": True},
+            "s3Protocol": {"enabled": True},
+            "purgeCache": {"enabled": False},
+            "icebergCatalog": {"enabled": False, "maxNamespaces": 0, "maxTables": 0, "maxCatalogs": 0},
+            "vectorBuckets": {"enabled": False, "maxBuckets": 0, "maxIndexes": 0},
+        },
+        "capabilities": {"list_v2": True, "iceberg_catalog": False, "object_versioning": False},
+        "external": {"upstreamTarget": "main"},
+        "migrationVersion": "",
+        "databasePoolMode": "transaction",
+    },
 }
 
 

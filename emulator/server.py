@@ -11,9 +11,28 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from emulator import frame
+from emulator import faults, frame
 from emulator.errors import ApiError
-from emulator.management import api_keys, configuration, database, health, organizations, projects, secrets
+from emulator.management import (
+    addons,
+    api_keys,
+    backups,
+    buckets,
+    configuration,
+    database,
+    functions,
+    health,
+    hostnames,
+    network,
+    organizations,
+    parameters,
+    projects,
+    secrets,
+    services,
+    signing_keys,
+    third_party,
+    whole_config,
+)
 from emulator.services import routes
 
 if TYPE_CHECKING:
@@ -22,7 +41,12 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("emulator.server")
 
-_SUBJECTS = (organizations, projects, health, api_keys, secrets, database, configuration, routes)
+_SUBJECTS = (
+    *(organizations, projects, health, api_keys, secrets, database),
+    *(configuration, parameters, services, network, signing_keys, third_party),
+    *(addons, backups, functions, buckets, hostnames, whole_config),
+    routes,
+)
 
 
 def application(cloud: Projects, options: Options) -> FastAPI:
@@ -31,8 +55,11 @@ def application(cloud: Projects, options: Options) -> FastAPI:
     app.state.projects = cloud
     for subject in _SUBJECTS:
         app.include_router(subject.router)
+    app.include_router(faults.router)
+    app.state.faults = faults.Faults()
     app.add_api_route("/health", _alive)
-    limit = frame.RateLimit(options.rate_limit)
+    app.add_middleware(faults.FaultInjection, faults=app.state.faults)
+    limit = frame.RateLimits(options.rate_limit)
     app.add_middleware(frame.ManagementFrame, token=options.token, rate_limit=limit)
     app.add_middleware(frame.RequestLog)
     _word_errors(app)

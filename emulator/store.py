@@ -64,7 +64,8 @@ class Record(BaseModel):
         admin_password: password of the superuser, for the emulator's own work.
         owner_password: password that the API last gave the role `postgres`.
         jwt_secret: HS256 key of the legacy API keys.
-        config: changed settings per section (`auth`, `postgrest`, `pooler`), defaults left out.
+        config: changed settings per section (`auth`, `postgrest`, `pooler`, …), defaults left out.
+        things: what was made beside settings (`signing_keys`, …), each by its id, as it is answered.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -85,6 +86,7 @@ class Record(BaseModel):
     api_keys: tuple[ApiKey, ...]
     secrets: dict[str, FunctionSecret] = Field(default_factory=dict)
     config: dict[str, dict[str, Any]] = Field(default_factory=dict, repr=False)
+    things: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict, repr=False)
 
 
 class Store:
@@ -166,6 +168,24 @@ class Store:
             config = self.get(ref).config
             merged = {**config, section: {**config.get(section, {}), **changes}}
             return self.change(ref, config=merged)
+
+    def keep(self, ref: str, kind: str, things: dict[str, dict[str, Any]]) -> Record:
+        """Replace all things of one kind.
+
+        Raises:
+            ApiError: 404, the project is gone.
+        """
+        with self.lock:
+            return self.change(ref, things={**self.get(ref).things, kind: things})
+
+    def replace_section(self, ref: str, section: str, settings: dict[str, Any]) -> Record:
+        """Replace one section, also what is not in `settings`.
+
+        Raises:
+            ApiError: 404, the project is gone.
+        """
+        with self.lock:
+            return self.change(ref, config={**self.get(ref).config, section: settings})
 
     def remove(self, ref: str) -> None:
         """Forget a project."""

@@ -27,8 +27,11 @@ def _forms(secret: str) -> Iterator[str]:
         if part:
             yield part
             yield quote(part, safe="")
-            # As it stands inside a quoted JSON text.
-            yield json.dumps(part)[1:-1]
+            # As it stands inside a quoted JSON text, and inside one that another one quotes.
+            for is_ascii in (True, False):
+                quoted = json.dumps(part, ensure_ascii=is_ascii)[1:-1]
+                yield quoted
+                yield json.dumps(quoted, ensure_ascii=is_ascii)[1:-1]
 
 
 def _leaves(secret: str) -> Iterator[str]:

@@ -50,15 +50,15 @@ class SupabaseProjectProvider(EngineProvider):
         """Create the project, or take over the one of this name that an interrupted update left."""
         with _client(props) as client:
             project = _find(client, props) or _create(client, props)
-            ready = client.wait_until_healthy(project.ref, reporter(props), HEALTHY_TIMEOUT_S)
+            ready = client.projects.wait_until_healthy(project.ref, reporter(props), HEALTHY_TIMEOUT_S)
             return CreateResult(ready.ref, _outputs(client, props, ready, _Login(adopt=props["adopt"])))
 
     def update(self, id_: str, olds: Props, news: Props) -> UpdateResult:
         """Bring name and password in line, and wait until the project answers."""
         with _client(news) as client:
             if olds["project_name"] != news["project_name"]:
-                client.rename_project(id_, news["project_name"])
-            ready = client.wait_until_healthy(id_, reporter(news), HEALTHY_TIMEOUT_S)
+                client.projects.rename(id_, news["project_name"])
+            ready = client.projects.wait_until_healthy(id_, reporter(news), HEALTHY_TIMEOUT_S)
             changed = olds["database_password"] != news["database_password"]
             return UpdateResult(_outputs(client, news, ready, _Login(adopt=changed)))
 
@@ -66,7 +66,7 @@ class SupabaseProjectProvider(EngineProvider):
         """Look at the live project; one that is gone leaves the state."""
         with _client(props) as client:
             try:
-                project = client.project(id_)
+                project = client.projects.get(id_)
             except engines.supabase.NotFoundError:
                 return ReadResult(None, {})
         return ReadResult(id_, {**plain(props), "project_name": project.name, "region": project.region})
@@ -75,7 +75,7 @@ class SupabaseProjectProvider(EngineProvider):
         """Delete the project with its data if `on_destroy` says `delete`; else it stays as it is."""
         if props["on_destroy"] == "delete":
             with _client(props) as client:
-                client.delete_project(id_)
+                client.projects.delete(id_)
 
 
 class _Login:
@@ -98,23 +98,23 @@ def _strayed(ref: str, olds: Props, news: Props) -> bool:
     if unknown(news["api_url"]) or unknown(news["access_token"]):
         return False
     # One try: a preview must not wait for an API that is not there.
-    open_client = engines.supabase.ManagementClient
+    glance = engines.supabase.default_timing(timeout_s=_GLANCE_S, attempts=1)
     try:
-        with open_client(news["api_url"], news["access_token"], timeout_s=_GLANCE_S, attempts=1) as client:
-            status, address = client.project(ref).status, client.session_pooler(ref)
+        with _client(news, glance) as client:
+            status, address = client.projects.get(ref).status, client.projects.session_pooler(ref)
     except engines.supabase.SupabaseError:
         return False
     return status != _HEALTHY or (address.host, address.port) != (olds["host"], int(olds["port"]))
 
 
-def _client(props: Props) -> engines.supabase.ManagementClient:
-    return engines.supabase.ManagementClient(props["api_url"], props["access_token"])
+def _client(props: Props, timing: engines.supabase.Timing | None = None) -> engines.supabase.ManagementClient:
+    return engines.supabase.ManagementClient(props["api_url"], props["access_token"], timing=timing)
 
 
 def _find(client: engines.supabase.ManagementClient, props: Props) -> engines.supabase.Project | None:
     if props["ref"]:
-        return client.project(props["ref"])
-    return client.find_project(props["project_name"], props["organization_slug"])
+        return client.projects.get(props["ref"])
+    return client.projects.find(props["project_name"], props["organization_slug"])
 
 
 def _create(client: engines.supabase.ManagementClient, props: Props) -> engines.supabase.Project:
@@ -126,15 +126,15 @@ def _create(client: engines.supabase.ManagementClient, props: Props) -> engines.
         db_pass=props["database_password"],
         desired_instance_size=props["instance_size"] or None,
     )
-    return client.create_project(wanted)
+    return client.projects.create(wanted)
 
 
 def _outputs(
     client: engines.supabase.ManagementClient, props: Props, project: engines.supabase.Project, login: _Login
 ) -> dict[str, Any]:
-    address, keys = client.session_pooler(project.ref), client.api_keys(project.ref)
+    address, keys = client.projects.session_pooler(project.ref), client.keys.pairs(project.ref)
     url = _database_url(address, props["database_password"])
-    _ensure_login(url, login, lambda: client.set_database_password(project.ref, props["database_password"]))
+    _ensure_login(url, login, lambda: client.database.set_password(project.ref, props["database_password"]))
     return {
         **plain(props),
         "project_ref": project.ref,

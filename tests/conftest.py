@@ -11,6 +11,8 @@ pytest_plugins = [
     "tests.fix_postgres",
     "tests.fix_emulator",
     "tests.fix_contract",
+    "tests.fix_operations",
+    "tests.fix_client",
     "tests.fix_supabase",
     "tests.fix_product",
     "tests.fix_program",

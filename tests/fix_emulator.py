@@ -45,13 +45,13 @@ class Emulator:
 
     Attributes:
         data: its data folder.
-        token: its bearer token.
+        token: its bearer token, in the form that the real CLI takes.
         arguments: more command line arguments.
         api_url: where it listens, once started.
     """
 
     data: Path
-    token: str = field(default_factory=lambda: secrets.token_hex(20))
+    token: str = field(default_factory=lambda: f"sbp_{secrets.token_hex(20)}")
     arguments: tuple[str, ...] = ("--rate-limit", "0")
     api_url: str = ""
     process: subprocess.Popen[bytes] | None = None

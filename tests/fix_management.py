@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from engines.supabase import CreateProject, ManagementClient
+from engines.supabase import CreateProject, Limiter, ManagementClient, Timing
 
 TOKEN = "sbp_canary_token"
 PASSWORD = "canary-db-pass"
@@ -38,6 +38,7 @@ class Service:
         self.answers = list(answers)
         self.requests: list[httpx.Request] = []
         self.pauses: list[float] = []
+        self.now = 0.0
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         """Give the next answer."""
@@ -49,8 +50,17 @@ class Service:
 
     def client(self) -> ManagementClient:
         """Give a client that talks to this service and does not really wait."""
+        timing = Timing(self.pause, lambda: self.now, 30)
+        limiter = Limiter(self.pause, lambda: self.now)
         transport = httpx.MockTransport(self)
-        return ManagementClient("https://api.test", TOKEN, transport=transport, pause=self.pauses.append)
+        return ManagementClient(
+            "https://api.test", TOKEN, transport=transport, limiter=limiter, timing=timing
+        )
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass at once."""
+        self.pauses.append(seconds)
+        self.now += seconds
 
     def methods(self) -> list[str]:
         """List the methods of the requests so far."""

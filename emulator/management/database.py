@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, LiteralString
 
 import psycopg
 from fastapi import APIRouter, Response
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 LOGIN_ROLE_TTL_S = 3600
 # The read-only role has no right to write; this also stops functions that run with their owner's rights.
 _READ_ONLY = {instance.READER: "-c default_transaction_read_only=on"}
+
+_LOGINS: LiteralString = r"select rolname from pg_roles where rolname like 'cli\_login\_%'"
 
 router = APIRouter(prefix="/v1/projects/{ref}")
 
@@ -113,6 +115,14 @@ def create_login_role(body: LoginRole, project: ActiveProject, projects: AllProj
     return {"role": role, "password": password, "ttl_seconds": LOGIN_ROLE_TTL_S}
 
 
+@router.delete("/cli/login-role")
+def delete_login_roles(project: ActiveProject, projects: AllProjects) -> dict[str, str]:
+    """End all logins that were made, and the sessions that they opened."""
+    with _login(projects, project, SUPERUSER) as session, session.transaction():
+        _drop(session, session.execute(_LOGINS))
+    return {"message": "ok"}
+
+
 def _make_login(session: psycopg.Connection, role: str, group: str) -> None:
     until = (datetime.now(UTC) + timedelta(seconds=LOGIN_ROLE_TTL_S)).isoformat()
     name, member_of = sql.Identifier(role), sql.Identifier(group)
@@ -126,10 +136,12 @@ def _make_login(session: psycopg.Connection, role: str, group: str) -> None:
 
 
 def _drop_expired(session: psycopg.Connection) -> None:
-    expired = session.execute(
-        r"select rolname from pg_roles where rolname like 'cli\_login\_%' and rolvaliduntil < now()"
-    )
-    for (role,) in expired.fetchall():
+    _drop(session, session.execute(_LOGINS + " and rolvaliduntil < now()"))
+
+
+def _drop(session: psycopg.Connection, found: psycopg.Cursor) -> None:
+    for (role,) in found.fetchall():
+        session.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = %s", [role])
         session.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
 
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 # The one organization that the token's owner is in.
 SLUG = "groundwork"
 NAME = "Groundwork"
+_ENTITLEMENTS: dict[str, dict[str, Any]] = {
+    "custom_domain": {"enabled": True},
+    "ipv4": {"enabled": True},
+}
 EMAIL = "owner@groundwork.example"
 
 router = APIRouter(prefix="/v1")
@@ -75,6 +79,22 @@ def get_organization(slug: str) -> dict[str, Any]:
         "plan": "pro",
         "opt_in_tags": [],
         "allowed_release_channels": ["ga", "preview"],
+    }
+
+
+@router.get("/organizations/{slug}/entitlements")
+def list_entitlements(slug: str) -> dict[str, Any]:
+    """List what the organization's plan includes: what the stand-in can show."""
+    check(slug)
+    return {"entitlements": [_entitlement(key, config) for key, config in _ENTITLEMENTS.items()]}
+
+
+def _entitlement(key: str, config: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "feature": {"key": key, "type": "boolean"},
+        "hasAccess": True,
+        "type": "boolean",
+        "config": config,
     }
 
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from engines.supabase.client import ManagementClient
+from engines.supabase.addons import Addon, AddonList
+from engines.supabase.api_keys import ApiKey
+from engines.supabase.auth_settings import AuthSettings
+from engines.supabase.backups import Backup, Backups, BackupSchedule
+from engines.supabase.buckets import Bucket
+from engines.supabase.client import ManagementClient, default_timing
+from engines.supabase.configuration import SECTIONS
+from engines.supabase.database import TemporaryLogin
 from engines.supabase.errors import (
     AuthError,
     ConflictError,
+    Fate,
     ForbiddenError,
+    InvalidSettingError,
     NotFoundError,
     ProjectFailedError,
     RateLimitedError,
@@ -15,6 +24,9 @@ from engines.supabase.errors import (
     UnavailableError,
     UnexpectedAnswerError,
 )
+from engines.supabase.functions import Bundle, Function
+from engines.supabase.hostnames import DnsRecord, Hostname
+from engines.supabase.limits import Limiter
 from engines.supabase.models import (
     ApiKeys,
     CreateProject,
@@ -24,24 +36,73 @@ from engines.supabase.models import (
     ServiceHealth,
     project_url,
 )
+from engines.supabase.organizations import Entitlement, OrganizationDetail, Region
+from engines.supabase.sections import (
+    NetworkSettings,
+    PoolerSettings,
+    PostgresSettings,
+    PostgrestSettings,
+    RealtimeSettings,
+    SslSettings,
+    StorageSettings,
+)
+from engines.supabase.session import Timing
+from engines.supabase.signing_keys import SigningKey
+from engines.supabase.snapshot import PARTS, read_project
+from engines.supabase.third_party import ThirdParty
+from engines.supabase.wire import Settings
 
 __all__ = [
+    "PARTS",
+    "SECTIONS",
+    "Addon",
+    "AddonList",
+    "ApiKey",
     "ApiKeys",
     "AuthError",
+    "AuthSettings",
+    "Backup",
+    "BackupSchedule",
+    "Backups",
+    "Bucket",
+    "Bundle",
     "ConflictError",
     "CreateProject",
     "DatabaseAddress",
+    "DnsRecord",
+    "Entitlement",
+    "Fate",
     "ForbiddenError",
+    "Function",
+    "Hostname",
+    "InvalidSettingError",
+    "Limiter",
     "ManagementClient",
+    "NetworkSettings",
     "NotFoundError",
     "Organization",
+    "OrganizationDetail",
+    "PoolerSettings",
+    "PostgresSettings",
+    "PostgrestSettings",
     "Project",
     "ProjectFailedError",
     "RateLimitedError",
+    "RealtimeSettings",
+    "Region",
     "RejectedError",
     "ServiceHealth",
+    "Settings",
+    "SigningKey",
+    "SslSettings",
+    "StorageSettings",
     "SupabaseError",
+    "TemporaryLogin",
+    "ThirdParty",
+    "Timing",
     "UnavailableError",
     "UnexpectedAnswerError",
+    "default_timing",
     "project_url",
+    "read_project",
 ]

@@ -9,6 +9,7 @@
     ├── RateLimitedError        429, after waiting for the limit to be lifted
     ├── UnavailableError        5xx, no connection, no answer in time, after repeats
     ├── UnexpectedAnswerError   an answer that is not the Management API's
+    ├── InvalidSettingError     a setting that the Management API does not take; nothing was sent
     └── ProjectFailedError      the project is in a state from which it does not become healthy
 
 No text holds a token, a password or a key.
@@ -16,11 +17,29 @@ No text holds a token, a password or a key.
 
 from __future__ import annotations
 
+from enum import Enum
+
 from engines.errors import GroundworkError
 
 
+class Fate(Enum):
+    """What became of a request that was not answered with success."""
+
+    UNSENT = "it never reached the service"
+    ANSWERED = "the service answered, so it is not at work on it any more"
+    UNKNOWN = "nobody knows whether it was carried out"
+
+
 class SupabaseError(GroundworkError):
-    """The Management API did not do what was asked."""
+    """The Management API did not do what was asked.
+
+    Attributes:
+        status: HTTP status of the answer; None: there was none.
+        fate: what became of the request.
+    """
+
+    status: int | None = None
+    fate: Fate = Fate.ANSWERED
 
 
 class AuthError(SupabaseError):
@@ -55,6 +74,10 @@ class UnexpectedAnswerError(SupabaseError):
     """Something else answers than the Management API."""
 
 
+class InvalidSettingError(SupabaseError):
+    """A setting's name or value is not what the service takes; the text names it, never the value."""
+
+
 class ProjectFailedError(SupabaseError):
     """The project does not become healthy."""
 
@@ -72,11 +95,27 @@ _BY_STATUS: dict[int, tuple[type[SupabaseError], str]] = {
 }
 
 
+# Answers of something in front of the service, which may still be at work on the request.
+_GATEWAY_GAVE_UP = frozenset({408, 502, 504, *range(520, 528)})
+
+
 def from_status(status: int, text: str) -> SupabaseError:
     """Make the error of an HTTP status; `text` says what was done and what the server answered."""
+    error = _of_kind(status, text)
+    error.status = status
+    error.fate = fate_of(status)
+    return error
+
+
+def fate_of(status: int) -> Fate:
+    """Tell what became of a request that was answered with an HTTP status."""
+    return Fate.UNKNOWN if status in _GATEWAY_GAVE_UP else Fate.ANSWERED
+
+
+def _of_kind(status: int, text: str) -> SupabaseError:
     if status in _BY_STATUS:
         kind, advice = _BY_STATUS[status]
         return kind(f"{text}; {advice}")
-    if status >= 500:  # 544 is one of the platform's own
+    if status >= 500 or status in _GATEWAY_GAVE_UP:  # 544 is one of the platform's own
         return UnavailableError(f"{text}; the service fails, try again later")
     return RejectedError(text)

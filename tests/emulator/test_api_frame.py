@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from emulator.frame import RateLimit
+from emulator.frame import RateLimit, RateLimits
 
 if TYPE_CHECKING:
     from tests.fix_emulator import Emulator, Project
@@ -126,6 +126,18 @@ def test_limit_is_full_again_in_the_next_window() -> None:
     assert [allowance.remaining for allowance in spent if allowance] == [1, 0, -1]
     assert fresh is not None
     assert (fresh.remaining, fresh.reset_s) == (1, 60)
+
+
+def test_domains_have_a_smaller_limit_of_their_own() -> None:
+    """Ten requests of a window for host names, which take nothing from the others."""
+    limits = RateLimits(120, clock=lambda: 0.0)
+    names = [limits.take("/v1/projects/a/custom-hostname/reverify") for _ in range(11)]
+    other = limits.take("/v1/projects/a")
+
+    assert [allowance.remaining for allowance in names if allowance] == [*range(9, -2, -1)]
+    assert other is not None
+    assert (other.limit, other.remaining) == (120, 119)
+    assert RateLimits(0).take("/v1/projects/a/custom-hostname") is None
 
 
 def test_no_limit_sends_no_headers(emulator: Emulator) -> None:

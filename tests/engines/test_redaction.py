@@ -21,6 +21,7 @@ from engines.redaction import redact
         ("got inner", '{"1": "inner"}'),
         ("got inner", '[{"a": ["inner"]}]'),
         (json.dumps({"k": 'a"b\n'}), 'a"b\n'),
+        (json.dumps({"got": json.dumps({"k": 'a"b\n'})}), 'a"b\n'),
     ],
 )
 def test_each_form_is_removed(text: str, secret: str) -> None:

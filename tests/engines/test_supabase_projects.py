@@ -20,7 +20,7 @@ class TestCreate:
         service = Service(httpx.ReadTimeout("slow"), answer(200, [PROJECT]))
 
         with service.client() as client:
-            made = client.create_project(WANTED)
+            made = client.projects.create(WANTED)
 
         assert made.ref == REF
         assert service.methods() == ["POST", "GET"]
@@ -30,7 +30,7 @@ class TestCreate:
         service = Service(answer(503), answer(200, []), answer(201, PROJECT))
 
         with service.client() as client:
-            client.create_project(WANTED)
+            client.projects.create(WANTED)
 
         assert service.methods() == ["POST", "GET", "POST"]
 
@@ -39,7 +39,7 @@ class TestCreate:
         service = Service(answer(400, {"message": "Project limit reached"}))
 
         with service.client() as client, pytest.raises(supabase.RejectedError, match="Project limit reached"):
-            client.create_project(WANTED)
+            client.projects.create(WANTED)
 
         assert service.methods() == ["POST"]
 
@@ -48,7 +48,7 @@ class TestCreate:
         service = Service(answer(201, PROJECT))
 
         with service.client() as client:
-            client.create_project(CreateProject("demo", "groundwork", "eu-central-1", PASSWORD, "micro"))
+            client.projects.create(CreateProject("demo", "groundwork", "eu-central-1", PASSWORD, "micro"))
 
         assert json.loads(service.requests[0].content) == {
             "name": "demo",
@@ -69,7 +69,7 @@ class TestFind:
         service = Service(answer(200, [{**PROJECT, **change}]))
 
         with service.client() as client:
-            assert client.find_project("demo", "groundwork") is None
+            assert client.projects.find("demo", "groundwork") is None
 
     def test_two_of_a_name_are_refused(self) -> None:
         """Which of two is meant is not guessed."""
@@ -79,7 +79,7 @@ class TestFind:
             service.client() as client,
             pytest.raises(supabase.ConflictError, match=r"`groundwork:supabase.ref`"),
         ):
-            client.find_project("demo", "groundwork")
+            client.projects.find("demo", "groundwork")
 
 
 class TestWait:
@@ -101,7 +101,7 @@ class TestWait:
         lines: list[str] = []
 
         with service.client() as client:
-            found = client.wait_until_healthy(REF, lines.append, 60)
+            found = client.projects.wait_until_healthy(REF, lines.append, 60)
 
         assert found.status == "ACTIVE_HEALTHY"
         assert lines == [f"project {REF}: COMING_UP", f"project {REF}: waiting for auth COMING_UP"]
@@ -114,7 +114,7 @@ class TestWait:
         service = Service(answer(200, {**PROJECT, "status": status}))
 
         with service.client() as client, pytest.raises(supabase.ProjectFailedError, match=f"is {status}: "):
-            client.wait_until_healthy(REF, print, 60)
+            client.projects.wait_until_healthy(REF, print, 60)
 
         assert service.pauses == []
 
@@ -123,7 +123,7 @@ class TestWait:
         service = Service(answer(200, {**PROJECT, "status": "SOMETHING_NEW"}))
 
         with service.client() as client, pytest.raises(supabase.ProjectFailedError, match="SOMETHING_NEW"):
-            client.wait_until_healthy(REF, lambda _: None, 0)
+            client.projects.wait_until_healthy(REF, lambda _: None, 0)
 
 
 class TestDelete:
@@ -134,7 +134,7 @@ class TestDelete:
         service = Service(answer(404))
 
         with service.client() as client:
-            client.delete_project(REF)
+            client.projects.delete(REF)
 
         assert service.methods() == ["DELETE"]
 
@@ -144,7 +144,7 @@ class TestDelete:
         service = Service(early, early, answer(200, {"id": 1, "ref": REF, "name": "demo"}))
 
         with service.client() as client:
-            client.delete_project(REF)
+            client.projects.delete(REF)
 
         assert len(service.requests) == 3
 
@@ -153,7 +153,7 @@ class TestDelete:
         service = Service(answer(400, {"message": "Project is protected"}))
 
         with service.client() as client, pytest.raises(supabase.RejectedError, match="Project is protected"):
-            client.delete_project(REF)
+            client.projects.delete(REF)
 
 
 class TestAddresses:
@@ -184,7 +184,7 @@ class TestAddresses:
         service = Service(answer(200, rows))
 
         with service.client() as client:
-            found = client.session_pooler(REF)
+            found = client.projects.session_pooler(REF)
 
         host = "aws-1-primary.pooler.supabase.com"
         assert found == supabase.DatabaseAddress(host, expected, f".{REF}", "postgres")
@@ -214,7 +214,7 @@ class TestAddresses:
         service = Service(answer(200, rows))
 
         with service.client() as client:
-            keys = client.api_keys(REF)
+            keys = client.keys.pairs(REF)
 
         assert keys == supabase.ApiKeys(anon="a", service_role=None, publishable="p1", secret="s1")
         assert service.requests[0].url.params["reveal"] == "true"

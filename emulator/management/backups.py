@@ -1,0 +1,68 @@
+"""The platform's backups: the stand-in makes none, and says so as the real service does for a new project."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from emulator.errors import ApiError
+from emulator.management import addons
+from emulator.management.bodies import AllProjects, Body, Project
+
+router = APIRouter(prefix="/v1/projects/{ref}/database/backups")
+
+_DEFAULT_TIME = "03:00"
+_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+
+
+class RestorePitr(Body):
+    """Body of POST restore-pitr."""
+
+    recovery_time_target_unix: int = Field(ge=0)
+
+
+class ChangeSchedule(Body):
+    """Body of PATCH schedule."""
+
+    schedule_for: str
+
+
+@router.get("")
+def list_backups(project: Project) -> dict[str, Any]:
+    """List the backups: none."""
+    has_pitr = "pitr" in addons.selected(project)
+    return {
+        "region": project.region,
+        "walg_enabled": True,
+        "pitr_enabled": has_pitr,
+        "backups": [],
+        "physical_backup_data": {},
+    }
+
+
+@router.post("/restore-pitr", status_code=201)
+def restore_pitr(body: RestorePitr, project: Project) -> None:
+    """Refuse: without the add-on as the real service does, with it because there is nothing to restore."""
+    if "pitr" not in addons.selected(project):
+        raise ApiError(400, "PITR is not enabled for this project.")
+    raise ApiError(400, f"The emulator has no backup from before {body.recovery_time_target_unix}.")
+
+
+@router.get("/schedule")
+def get_schedule(project: Project) -> dict[str, Any]:
+    """Tell when the daily backup is made."""
+    defaults = {"schedule_for": _DEFAULT_TIME, "updated_at": project.created_at.isoformat()}
+    return {**defaults, **project.config.get("backups", {})}
+
+
+@router.patch("/schedule")
+def change_schedule(body: ChangeSchedule, project: Project, projects: AllProjects) -> dict[str, Any]:
+    """Choose when the daily backup is made: an hour and a minute, UTC."""
+    if not _TIME.fullmatch(body.schedule_for):
+        raise ApiError(400, "Invalid schedule_for format")
+    changes = {"schedule_for": body.schedule_for, "updated_at": datetime.now(UTC).isoformat()}
+    return get_schedule(projects.store.configure(project.ref, "backups", changes))

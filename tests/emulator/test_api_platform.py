@@ -1,0 +1,213 @@
+"""What the emulator does with settings and things that it keeps for the platform."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from emulator import p256
+
+if TYPE_CHECKING:
+    import httpx
+
+    from tests.fix_emulator import Emulator, Project
+
+SIGNING = "config/auth/signing-keys"
+POSTGRES = "config/database/postgres"
+
+
+@pytest.fixture(scope="module")
+def platform_project(emulator: Emulator) -> Project:
+    """Make a project whose settings may change."""
+    return emulator.create("platform")
+
+
+def ask(project: Project, method: str, path: str, body: Any = None) -> httpx.Response:
+    """Call a route of a project."""
+    return project.emulator.client.request(method, f"{project.path}/{path}", json=body)
+
+
+def test_parameter_takes_effect(platform_project: Project) -> None:
+    """A parameter that needs no restart is set on the server, and taken back when it is left out."""
+
+    def shown() -> str:
+        with platform_project.connect() as session:
+            row = session.execute("show statement_timeout").fetchone()
+            assert row is not None
+            return str(row[0])
+
+    before = shown()
+    ask(platform_project, "PUT", POSTGRES, {"statement_timeout": "77s"}).raise_for_status()
+    during = shown()
+    ask(platform_project, "PUT", POSTGRES, {"max_connections": 999}).raise_for_status()
+
+    assert (during, shown()) == ("77s", before)
+    assert ask(platform_project, "GET", POSTGRES).json() == {"max_connections": 999}
+
+
+def test_parameter_that_postgres_refuses_is_not_kept(platform_project: Project) -> None:
+    """PostgreSQL's own words are answered, and what was there stays."""
+    ask(platform_project, "PUT", POSTGRES, {}).raise_for_status()
+
+    answer = ask(platform_project, "PATCH", POSTGRES, {"work_mem": "a lot"})
+
+    assert answer.status_code == 400
+    assert 'invalid value for parameter "work_mem"' in answer.json()["message"]
+    assert ask(platform_project, "GET", POSTGRES).json() == {}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "said"),
+    [
+        ("PUT", POSTGRES, {"statement_timeout": "soon"}, "body.statement_timeout: "),
+        ("PUT", "ssl-enforcement", {"requestedConfig": {}}, "body.requestedConfig.database: "),
+        ("POST", "network-restrictions/apply", {"dbAllowedCidrs": ["everywhere"]}, "body.dbAllowedCidrs.0: "),
+        ("PATCH", "config/storage", {"fileSize": 1}, "body.fileSize: "),
+        ("PATCH", "config/storage", {"features": {"icebergCatalog": {"enabled": True}}}, "maxNamespaces"),
+        ("PATCH", "config/realtime", {"connection_pool": 0}, "body.connection_pool: "),
+        ("POST", SIGNING, {"algorithm": "none"}, "body.algorithm: "),
+        ("POST", SIGNING, {"algorithm": "RS256"}, "makes no keys for RS256"),
+        ("POST", "config/auth/third-party-auth", {}, "Exactly one of"),
+        (
+            "PATCH",
+            "billing/addons",
+            {"addon_type": "pitr", "addon_variant": "pitr_1"},
+            "is no variant of pitr",
+        ),
+        ("DELETE", "billing/addons/pitr_28", None, "no add-on pitr_28"),
+        ("PATCH", "database/backups/schedule", {"schedule_for": "25:00"}, "Invalid schedule_for format"),
+        (
+            "POST",
+            "database/backups/restore-pitr",
+            {"recovery_time_target_unix": 1},
+            "PITR is not enabled for",
+        ),
+        ("GET", "custom-hostname", None, "Please enable the Custom Domain add-on"),
+        ("GET", "functions/none", None, "Function not found"),
+        ("GET", f"{SIGNING}/legacy", None, "Legacy signing key not found"),
+    ],
+)
+def test_refusals_say_why(method: str, path: str, body: Any, said: str, platform_project: Project) -> None:
+    """What cannot be done is refused with 400 or 404 and the reason."""
+    answer = ask(platform_project, method, path, body)
+
+    assert answer.status_code in {400, 404}
+    assert said in answer.json()["message"]
+
+
+def test_states_of_signing_keys_keep_their_order(platform_project: Project) -> None:
+    """One key is in use; it cannot be revoked before another one is; only a revoked one can be deleted."""
+    first = ask(platform_project, "POST", SIGNING, {"algorithm": "HS256", "status": "in_use"}).json()["id"]
+    early = ask(platform_project, "PATCH", f"{SIGNING}/{first}", {"status": "revoked"})
+    second = ask(platform_project, "POST", SIGNING, {"algorithm": "HS256", "status": "in_use"}).json()["id"]
+    states = {key["id"]: key["status"] for key in ask(platform_project, "GET", SIGNING).json()["keys"]}
+    deleted = ask(platform_project, "DELETE", f"{SIGNING}/{first}")
+
+    assert early.status_code == 400
+    assert "in_use cannot become revoked" in early.json()["message"]
+    assert (states[first], states[second]) == ("previously_used", "in_use")
+    assert "Only a revoked key can be deleted" in deleted.json()["message"]
+
+
+def test_private_key_is_not_kept(platform_project: Project) -> None:
+    """Of a key that was sent, the public half is answered and the private one is nowhere."""
+    key = {"kty": "EC", "crv": "P-256", "x": "eA", "y": "eQ", "d": "canary-private"}
+    answer = ask(platform_project, "POST", SIGNING, {"algorithm": "ES256", "private_jwk": key})
+    kept = "".join(file.read_text() for file in (platform_project.emulator.data / "state").iterdir())
+
+    assert answer.json()["public_jwk"] == {"kty": "EC", "crv": "P-256", "x": "eA", "y": "eQ"}
+    assert "canary-private" not in kept
+
+
+def test_networks_are_added_and_removed(platform_project: Project) -> None:
+    """PATCH changes the lists by member, and answers them as one."""
+    path = "network-restrictions"
+    both = {"dbAllowedCidrs": ["198.51.100.0/24"], "dbAllowedCidrsV6": ["2001:db8::/32"]}
+    ask(platform_project, "POST", f"{path}/apply", both).raise_for_status()
+    change = {
+        "add": {"dbAllowedCidrs": ["203.0.113.0/24"]},
+        "remove": {"dbAllowedCidrsV6": ["2001:db8::/32"]},
+    }
+    changed = ask(platform_project, "PATCH", path, change).json()
+
+    assert changed["config"]["dbAllowedCidrs"] == [
+        {"address": "198.51.100.0/24", "type": "v4"},
+        {"address": "203.0.113.0/24", "type": "v4"},
+    ]
+    assert ask(platform_project, "GET", path).json()["config"]["dbAllowedCidrsV6"] == []
+
+
+def test_one_feature_of_storage_leaves_the_others(platform_project: Project) -> None:
+    """A feature is changed as a whole; the others stay."""
+    before = ask(platform_project, "GET", "config/storage").json()["features"]
+    change = {"features": {"vectorBuckets": {"enabled": True, "maxBuckets": 3, "maxIndexes": 4}}}
+    ask(platform_project, "PATCH", "config/storage", change).raise_for_status()
+
+    assert ask(platform_project, "GET", "config/storage").json()["features"] == {
+        **before,
+        **change["features"],
+    }
+
+
+def test_buckets_are_the_database_s(platform_project: Project) -> None:
+    """A bucket that is in the database is listed."""
+    platform_project.sql(
+        "insert into storage.buckets (id, name, public) values ('pictures', 'pictures', true)"
+    )
+    (bucket,) = ask(platform_project, "GET", "storage/buckets").json()
+
+    assert (bucket["id"], bucket["public"]) == ("pictures", True)
+
+
+def test_login_roles_are_ended(platform_project: Project) -> None:
+    """The logins that were made are gone, and their sessions with them."""
+    made = ask(platform_project, "POST", "cli/login-role", {"read_only": True}).json()
+    ask(platform_project, "DELETE", "cli/login-role").raise_for_status()
+    rows = platform_project.sql("select rolname from pg_roles where rolname like 'cli\\_login%'")
+
+    assert made["role"].startswith("cli_login_")
+    assert rows == []
+
+
+def test_function_without_its_entrypoint_is_refused(platform_project: Project) -> None:
+    """A deployment that does not hold what it starts with is refused."""
+    answer = platform_project.emulator.client.post(
+        f"{platform_project.path}/functions/deploy",
+        params={"slug": "broken"},
+        files=[("file", ("a.ts", b"1"))],
+        data={"metadata": '{"entrypoint_path": "b.ts"}'},
+    )
+
+    assert answer.status_code == 400
+    assert "Entrypoint path does not exist: b.ts" in answer.json()["message"]
+
+
+def test_made_keys_lie_on_the_curve() -> None:
+    """A public key fits the equation of P-256, and those of RFC 6979's example."""
+    prime = 2**256 - 2**224 + 2**192 + 2**96 - 1
+    coefficient = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
+    private = 0xC9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721
+    x, y = p256.public_point(private)
+
+    assert (y * y - x**3 + 3 * x - coefficient) % prime == 0
+    assert base64.b16encode(x.to_bytes(32, "big")).startswith(b"60FED4BA255A9D31C961EB74C6356D68")
+
+
+def test_whole_configuration_is_that_of_the_sections(platform_project: Project) -> None:
+    """The one answer of the second version says what the single ones say, in its own spelling."""
+    ask(platform_project, "PUT", POSTGRES, {"pg_net.batch_size": 9}).raise_for_status()
+    ask(platform_project, "PATCH", "config/storage", {"fileSizeLimit": 4321}).raise_for_status()
+    ask(
+        platform_project, "POST", "network-restrictions/apply", {"dbAllowedCidrsV6": ["::/0"]}
+    ).raise_for_status()
+    path = f"/v2/projects/{platform_project.ref}/config"
+    found = platform_project.emulator.client.get(path).raise_for_status().json()["data"]["attributes"]
+
+    assert found["database"]["postgres_settings"] == {"pg_net_batch_size": 9}
+    assert found["storage"]["file_size_limit"] == 4321
+    assert found["storage"]["features"]["iceberg_catalog"]["max_tables"] == 0
+    assert found["database"]["network_restrictions"]["allowed_cidrs"] == [{"address": "::/0", "type": "v6"}]
+    assert found["auth"] == ask(platform_project, "GET", "config/auth").json()
+    assert found["api"]["max_rows"] == ask(platform_project, "GET", "postgrest").json()["max_rows"]

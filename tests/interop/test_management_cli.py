@@ -1,0 +1,185 @@
+"""The real Supabase CLI on the stand-in: what one of CLI and client writes, the other reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from engines import supabase
+from engines.supabase import ManagementClient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.fix_emulator import Emulator, Project
+
+MODULE = "export default 1\n"
+
+
+@dataclass(frozen=True)
+class Cli:
+    """The CLI in a folder of its own, with a profile that leads to the stand-in.
+
+    Attributes:
+        binary: its program.
+        home: where it works.
+        project: what it works on.
+    """
+
+    binary: Path
+    home: Path
+    project: Project
+
+    def run(self, *arguments: str) -> str:
+        """Run a command on the project and give what it says; it has to succeed."""
+        return self.run_bare(*arguments, f"--remote={self.project.ref}")
+
+    def run_bare(self, *arguments: str) -> str:
+        """Run a command and give what it says; it has to succeed."""
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "SUPABASE_PROFILE": str(self.home / "profile.json"),
+            "SUPABASE_ACCESS_TOKEN": self.project.emulator.token,
+            "SUPABASE_TELEMETRY_DISABLED": "1",
+            "DO_NOT_TRACK": "1",
+            "SUPABASE_NO_KEYRING": "1",
+            "SUPABASE_NO_UPDATE_NOTIFIER": "1",
+            "SUPABASE_YES": "1",
+            "NO_COLOR": "1",
+        }
+        done = subprocess.run(
+            [str(self.binary), *arguments],
+            cwd=self.home,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def cli_cloud(emulator: Emulator) -> Project:
+    """Make a project for the CLI."""
+    return emulator.create("cli")
+
+
+@pytest.fixture
+def management_cli(tools: Path, cli_cloud: Project, tmp_path: Path) -> Cli:
+    """Give the CLI with a folder that holds a configuration and a function."""
+    url = cli_cloud.emulator.api_url
+    addresses = dict.fromkeys(("api_url", "dashboard_url", "docs_url"), url)
+    profile = {"name": "emulator", **addresses, "project_host": "emulator.localhost"}
+    (tmp_path / "profile.json").write_text(json.dumps(profile), encoding="utf-8")
+    (tmp_path / "supabase" / "functions" / "hello").mkdir(parents=True)
+    (tmp_path / "supabase" / "functions" / "hello" / "index.ts").write_text(MODULE, encoding="utf-8")
+    return Cli(tools / "node_modules" / ".bin" / "supabase", tmp_path, cli_cloud)
+
+
+@pytest.fixture
+def beside_cli(cli_cloud: Project) -> Iterator[ManagementClient]:
+    """Give our client of the same service."""
+    with ManagementClient(cli_cloud.emulator.api_url, cli_cloud.emulator.token) as client:
+        yield client
+
+
+def test_secrets(management_cli: Cli, beside_cli: ManagementClient) -> None:
+    """A secret of the CLI has the digest that the client reads, and is not shown."""
+    ref = management_cli.project.ref
+    management_cli.run("secrets", "set", "FOO=canary")
+    shown = management_cli.run("secrets", "list")
+    digest = beside_cli.function_secrets.digests(ref)["FOO"]
+    management_cli.run("secrets", "unset", "FOO")
+
+    assert digest in shown
+    assert "canary" not in shown
+    assert "FOO" not in beside_cli.function_secrets.digests(ref)
+
+
+def test_parameters_of_postgres(management_cli: Cli, beside_cli: ManagementClient) -> None:
+    """Each of the two keeps what the other one set."""
+    ref, kind = management_cli.project.ref, supabase.PostgresSettings
+    management_cli.run("postgres-config", "update", "--config", "statement_timeout=10s", "--experimental")
+    beside_cli.configuration.change(ref, kind.of({"max_connections": 100}))
+    management_cli.run("postgres-config", "update", "--config", "work_mem=8MB", "--experimental")
+    found = beside_cli.configuration.read(ref, kind).values()
+    management_cli.run("postgres-config", "delete", "--config", "work_mem", "--experimental")
+
+    assert found == {"statement_timeout": "10s", "max_connections": 100, "work_mem": "8MB"}
+    assert "work_mem" not in beside_cli.configuration.read(ref, kind).values()
+
+
+def test_ssl_and_networks(management_cli: Cli, beside_cli: ManagementClient) -> None:
+    """What the CLI enforces and allows is what the client reads."""
+    ref, configuration = management_cli.project.ref, beside_cli.configuration
+    management_cli.run("ssl-enforcement", "update", "--enable-db-ssl-enforcement", "--experimental")
+    networks = ("--db-allow-cidr", "8.8.8.0/24", "--db-allow-cidr", "2001:db8::/32")
+    management_cli.run("network-restrictions", "update", *networks, "--experimental")
+
+    assert configuration.read(ref, supabase.SslSettings).database
+    assert configuration.read(ref, supabase.NetworkSettings).values() == {
+        "dbAllowedCidrs": ["8.8.8.0/24"],
+        "dbAllowedCidrsV6": ["2001:db8::/32"],
+    }
+
+
+def test_functions(management_cli: Cli, beside_cli: ManagementClient) -> None:
+    """A function of the CLI is the client's, and one of the client is downloaded by the CLI."""
+    ref, path = management_cli.project.ref, "supabase/functions/hello/index.ts"
+    management_cli.run("functions", "deploy", "hello", "--use-api")
+    sent = beside_cli.functions.files(ref, "hello")
+    changed = b"export default 2\n"
+    beside_cli.functions.deploy(ref, supabase.Bundle("hello", path, {path: changed}))
+    management_cli.run("functions", "download", "hello", "--use-api")
+    management_cli.run("functions", "delete", "hello")
+
+    assert sent == {path: MODULE.encode()}
+    assert (management_cli.home / path).read_bytes() == changed
+    assert beside_cli.functions.all(ref) == ()
+
+
+def test_configuration(management_cli: Cli, beside_cli: ManagementClient) -> None:
+    """The CLI finds no difference after the client's change, and the client reads what the CLI pushes."""
+    ref, config = management_cli.project.ref, management_cli.home / "supabase" / "config.toml"
+    config.write_text('project_id = "cli"\n[auth]\nsite_url = "https://one.test"\n', encoding="utf-8")
+    before = management_cli.run("config", "diff")
+    beside_cli.configuration.change(ref, supabase.AuthSettings.of({"site_url": "https://one.test"}))
+    after = management_cli.run("config", "diff")
+    config.write_text('project_id = "cli"\n[auth]\nsite_url = "https://two.test"\n', encoding="utf-8")
+    management_cli.run("config", "push")
+
+    assert "1 update" in before
+    assert "0 update" in after
+    assert beside_cli.configuration.read(ref, supabase.AuthSettings).site_url == "https://two.test"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (("projects", "api-keys"), "publishable"),
+        (("backups", "list"), "WALG"),
+        (("db", "query", "select 40 + 2 as answer", "--read-only"), "42"),
+        (("functions", "list"), "SLUG"),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else "",
+)
+def test_reading(arguments: tuple[str, ...], shown: str, management_cli: Cli) -> None:
+    """The CLI accepts the answers, which it checks by its own schemas."""
+    assert shown in management_cli.run(*arguments)
+
+
+def test_project_is_linked(management_cli: Cli) -> None:
+    """A folder is linked with the project, which asks for keys, storage and the pooler."""
+    assert "Finished" in management_cli.run_bare("link", "--project-ref", management_cli.project.ref)
+    assert "groundwork" in management_cli.run_bare("orgs", "list")
+    assert management_cli.project.ref in management_cli.run_bare("projects", "list")
