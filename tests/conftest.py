@@ -18,6 +18,7 @@ pytest_plugins = [
     "tests.fix_program",
     "tests.up.fix_local",
     "tests.interop.fix_tools",
+    "tests.engines.migrations.fix_twin",
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
@@ -71,6 +72,7 @@ def read_folder(path: Path, *, layout: str | None = None) -> Folder:
     """
     if layout is not None and layout not in LAYOUTS:
         raise FolderError(str(path), [f"layout `{layout}` is not known; there are {', '.join(LAYOUTS)}"])
+    _must_exist(path)
     if layout is None and (path / _PRISMA).exists():
         raise FolderError(str(path), [f"{_PRISMA}: {_BY_PRISMA}"])
     made_by_drizzle = drizzle.detect(path)
@@ -96,13 +98,23 @@ def detect(versions: Iterable[str]) -> str:
     return SUPABASE if any(len(version) == _TIMESTAMP_DIGITS for version in versions) else NUMBERED
 
 
+def _must_exist(path: Path) -> None:
+    try:
+        path.stat()
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> FolderError:
+    return FolderError(str(path), [f"the folder cannot be read: {error.strerror or error}"])
+
+
 def _names(path: Path) -> tuple[list[str], tuple[str, ...]]:
     """List what may be migrations, and what is left aside."""
     try:
         entries = sorted(path.iterdir(), key=lambda entry: entry.name)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise FolderError(str(path), [f"the folder cannot be read: {reason}"]) from None
+        raise _unreadable(path, error) from None
     migrations = [entry.name for entry in entries if _is_candidate(entry)]
     chosen = {*migrations, CHECKS}
     return migrations, tuple(entry.name for entry in entries if entry.name not in chosen)
@@ -129,6 +141,9 @@ def _name_problems(name: str) -> list[str]:
 def _read(path: Path) -> MigrationFile | list[str]:
     """Read one file, or say by its name what is wrong with its content."""
     try:
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            return [f"{path.name}: is a pipe, socket or device, which may never end; write a file"]
         sql = decode(path.read_bytes())
         path.name.encode()
     except OSError as error:

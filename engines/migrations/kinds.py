@@ -14,7 +14,7 @@ from pglast import ast, enums, parse_sql
 from pglast.parser import ParseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 class Kind(Enum):
@@ -68,6 +68,11 @@ def classify(statement: str) -> Verdict:
     return rule(node) if rule else PLAIN
 
 
+_READ_ONLY: Final[Verdict] = (
+    Kind.REFUSED,
+    "READ ONLY keeps the history row from being written in the same transaction; remove it",
+    (),
+)
 _BOUNDARIES: Final = {
     enums.TransactionStmtKind.TRANS_STMT_BEGIN: Kind.BEGIN,
     enums.TransactionStmtKind.TRANS_STMT_START: Kind.BEGIN,
@@ -88,7 +93,13 @@ def _transaction(node: ast.TransactionStmt) -> Verdict:
             (),
         )
     kind = _BOUNDARIES.get(node.kind, Kind.PLAIN) if node.kind is not None else Kind.PLAIN
+    if kind is Kind.BEGIN and _is_read_only(node.options or ()):
+        return _READ_ONLY
     return kind, "COMMIT PREPARED", ()
+
+
+def _is_read_only(options: Sequence[ast.DefElem]) -> bool:
+    return any(option.defname == "transaction_read_only" and _word(option.arg) == "1" for option in options)
 
 
 def _copy(node: ast.CopyStmt) -> Verdict:
@@ -101,6 +112,8 @@ def _copy(node: ast.CopyStmt) -> Verdict:
 
 def _setting(node: ast.VariableSetStmt) -> Verdict:
     name = (node.name or "").lower()
+    if name == "transaction" and _is_read_only(node.args or ()):
+        return _READ_ONLY
     words = [_word(arg) for arg in node.args or ()]
     if name == "client_encoding" and words and words[0].replace("-", "").upper() not in {"UTF8", "UNICODE"}:
         return (

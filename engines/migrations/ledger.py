@@ -83,7 +83,9 @@ group by 1
 """
 # The driver reads times in this style only; CLEAN brings the login's own back before files run.
 _ISO: Final = sql.SQL("set datestyle = 'ISO'")
-_PROGRESS_QUERY: Final = sql.SQL("select version, done, prefix, running from groundwork.migration_progress")
+_PROGRESS_QUERY: Final = sql.SQL(
+    "select version, done, prefix, running, error is not null from groundwork.migration_progress"
+)
 _INSERT_SIDE: Final[LiteralString] = """
 insert into groundwork.migrations (version, file, checksum, phase, retries, lock_wait_ms, actor, stack,
   tool_version, git_commit, applied_at, duration_ms)
@@ -109,6 +111,9 @@ _INSERT_PROGRESS: Final[LiteralString] = (
 _ADVANCE: Final[LiteralString] = """
 update groundwork.migration_progress set done = {}, prefix = {}, running = null, error = null,
   updated_at = pg_catalog.clock_timestamp() where version = {}"""
+_RUNNING: Final[LiteralString] = (
+    "update groundwork.migration_progress set running = {}, error = null where version = {}"
+)
 _FAILED: Final[LiteralString] = "update groundwork.migration_progress set error = {}"
 _DELETE: Final[LiteralString] = """
 delete from groundwork.migrations where version = {};
@@ -266,9 +271,7 @@ def progress_text(file: MigrationFile, done: int) -> str:
 
 def running_text(file: MigrationFile, index: int) -> str:
     """Give the SQL that says: this statement begins outside of a transaction."""
-    return fill(
-        "update groundwork.migration_progress set running = {} where version = {}", index, file.version
-    )
+    return fill(_RUNNING, index, file.version)
 
 
 def error_text(file: MigrationFile, text: str, *, leaves_traces: bool) -> str:

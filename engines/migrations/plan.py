@@ -93,13 +93,15 @@ class Progress:
         version: its key.
         done: how many statements of the file are behind it.
         prefix: hash over these statements.
-        running: the statement that was begun outside of a transaction and not seen to end; None: none.
+        running: the statement that was begun outside of a transaction and not seen to end well; None: none.
+        failed: the server ended that statement with an error, so that it has not taken effect.
     """
 
     version: str
     done: int
     prefix: str
     running: int | None = None
+    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,9 @@ def _entries(folder: Folder, history: History) -> list[Entry]:
     local = {file.version for file in folder.files}
     gone = [record for version, record in history.records.items() if version not in local]
     entries += [Entry(record.version, record.name, "missing", None, record) for record in gone]
-    begun = history.progress.keys() | history.backfills.keys()
+    # What was stopped by its first statement has left nothing: its file may go.
+    halves = {p.version for p in history.progress.values() if p.done or p.running is not None}
+    begun = halves | history.backfills.keys()
     lost = sorted(begun - local - history.records.keys())
     entries += [Entry(version, "", "partial", None) for version in lost]
     return entries

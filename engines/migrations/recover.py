@@ -56,10 +56,13 @@ _LIMIT: Final = "select set_config('lock_timeout', %s, false), set_config('state
 _DATABASE: Final = "select 1 from pg_catalog.pg_database where datname = %s"
 
 
-def happened(session: Session, file: MigrationFile, script: Script, statement: Statement) -> bool:
+def happened(
+    session: Session, file: MigrationFile, script: Script, statement: Statement, *, failed: bool = False
+) -> bool:
     """Say whether a statement that an earlier run began has taken effect; False: it may be run again.
 
-    INVALID indexes that it left are dropped.
+    INVALID indexes that it left are dropped, and a detachment that it began is finished. Where the server
+    said that it `failed`, what is there besides was there before: the server is to say so again.
 
     Raises:
         RefusedError: it cannot be told; a human must look.
@@ -70,7 +73,10 @@ def happened(session: Session, file: MigrationFile, script: Script, statement: S
     nameless = statement.tag == "CREATE INDEX CONCURRENTLY" and not statement.target[1]
     if rule is None or nameless:
         raise RefusedError([_unclear(file, script, statement)])
-    return rule(session, statement)
+    detaches = statement.tag == "DETACH PARTITION CONCURRENTLY"
+    if failed and detaches and session.execute(_PARTITION, [_name(statement)]).fetchone() is None:
+        return False
+    return rule(session, statement) and (detaches or not failed)
 
 
 def _unclear(file: MigrationFile, script: Script, statement: Statement) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from engines.migrations.pooler import refuse_known_port, refuse_shared
 from engines.migrations.retry import Patience
 from engines.migrations.shape import Atomic, shape
 from engines.migrations.statements import read_script
+from engines.migrations.traces import Traces
 from engines.migrations.whole import CLEAN, run_whole
 from engines.migrations.wire import Session, open_session, send, strings_conform, undo
 from engines.postgres import describe, redact
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 # A message that took longer may hold slow files: the next ones go one by one, each reported as it ends.
 _BRIEF_S = 1.0
+# No run waits or takes longer, and no two clocks differ by more.
+_LONGEST_RUN = timedelta(days=1)
 _CAREFUL = "set default_transaction_read_only = on;set statement_timeout = '10s';set lock_timeout = '1s'"
 
 
@@ -160,13 +164,37 @@ def apply(dsn: str, folder: Folder, *, options: Options, report: Callable[[str],
         RefusedError: nothing was run.
         FailedError: a file was refused by the server; the files before it stay.
     """
-    with _open(dsn) as session:
-        plan, found = _plan(dsn, session, folder, options)
+    applied: tuple[str, ...] = ()
+    to_verify = False
+    seen: frozenset[str] | None = frozenset()
+    while seen is not None:
+        outcome, seen = _apply_once(folder, options, Patience(dsn, options.retry_s, report), seen)
+        applied += outcome.applied
+        to_verify |= outcome.to_verify
+    return replace(outcome, applied=applied, to_verify=to_verify)
+
+
+def _apply_once(
+    folder: Folder, options: Options, patience: Patience, seen: frozenset[str]
+) -> tuple[Outcome, frozenset[str] | None]:
+    """Run what is pending in one session.
+
+    Args:
+        folder: the files.
+        options: how to run.
+        patience: how to wait for locks.
+        seen: versions that were applied before the session begins.
+
+    Returns:
+        What it did, and the versions that are applied now; None: nothing is left for another session.
+    """
+    with _open(patience.dsn) as session:
+        plan, found = _plan(patience.dsn, session, folder, options)
         if plan.refusals or (ledger.is_ready(found, folder) and not plan.pending and not plan.adopted):
-            return replace(_done(_allowed(plan), []), to_verify=counts.TABLE in found)
-        with hold(session, options.wait_s, report) as holder:
-            patience = Patience(dsn, options.retry_s, report)
-            return _apply_locked(Job(session, replace(options, holder=holder), patience), folder, plan)
+            return replace(_done(_allowed(plan), []), to_verify=counts.TABLE in found), None
+        with hold(session, options.wait_s, patience.report) as holder:
+            job = Job(session, replace(options, holder=holder), patience)
+            return _apply_locked(job, folder, plan, seen)
 
 
 def _allowed(plan: Plan) -> Plan:
@@ -175,24 +203,29 @@ def _allowed(plan: Plan) -> Plan:
     return plan
 
 
-def _done(plan: Plan, ran: list[MigrationFile]) -> Outcome:
+def _done(plan: Plan, ran: Sequence[MigrationFile]) -> Outcome:
     new = {file.version for file in ran}
     versions = [entry.version for entry in plan.entries if entry.record or entry.version in new]
     latest = versions[-1] if versions else None
     return Outcome(tuple(file.file for file in ran), len(versions), latest, plan.history_table)
 
 
-def _apply_locked(job: Job, folder: Folder, plan: Plan) -> Outcome:
+def _apply_locked(
+    job: Job, folder: Folder, plan: Plan, seen: frozenset[str]
+) -> tuple[Outcome, frozenset[str] | None]:
     """Read the history again, now that nobody else writes it, and run what is pending.
 
     Args:
         job: the run.
         folder: the files.
         plan: what was to do before the lock was held.
+        seen: as for `_apply_once`.
     """
     session = job.session
     found = ledger.tables(session)
     history = ledger.read(session, found, folder)
+    if _is_stale(folder, history, seen):
+        return _done(plan, []), frozenset(history.records)
     if not ledger.is_ready(found, folder):
         ledger.ensure(session, folder, found, history)
         history = ledger.read(session, ledger.tables(session), folder)
@@ -207,29 +240,46 @@ def _apply_locked(job: Job, folder: Folder, plan: Plan) -> Outcome:
     # What we knew of versions that another tool has reverted is stale.
     send(session, f"begin;{ledger.forget_text(stale)};commit;{CLEAN}")
     try:
-        _run_all(job, folder, plan.pending, history)
+        done = _run_all(job, folder, plan.pending, history)
     finally:
         job.close()
     if counted:
         counts.publish(session)
-    return replace(_done(plan, list(plan.pending)), to_verify=bool(plan.pending) or counts.TABLE in found)
+    ran = plan.pending[:done]
+    known = frozenset(history.records) | {file.version for file in ran}
+    outcome = replace(_done(plan, ran), to_verify=bool(ran) or counts.TABLE in found)
+    return outcome, None if ran == plan.pending else known
 
 
-def _run_all(job: Job, folder: Folder, files: Sequence[MigrationFile], history: History) -> None:
-    """Run files in order, several in one message where that is safe."""
-    packer = Packer(folder.files, history, job.options)
+def _is_stale(folder: Folder, history: History, seen: frozenset[str]) -> bool:
+    """Say whether the session may be older than an applied file that changes what sessions begin with."""
+    recent = datetime.now(UTC) - _LONGEST_RUN
+    records = [record for version, record in history.records.items() if version not in seen]
+    new = {record.version for record in records if record.applied_at and record.applied_at > recent}
+    files = [file for file in folder.files if file.version in new]
+    return any(map(Traces(folder, files).ends_session, files))
+
+
+def _run_all(job: Job, folder: Folder, files: Sequence[MigrationFile], history: History) -> int:
+    """Run files in order, several in one message where that is safe; give how many this session can run."""
+    packer, traces = Packer(folder.files, history, job.options), Traces(folder, files)
     done, brief = 0, True
     while done < len(files):
-        parts = packer.pack(files[done:], wide=brief and strings_conform(job.session))
+        parts = packer.pack(traces.upto_first(files[done:]), wide=brief and strings_conform(job.session))
         started = time.monotonic()
         if parts:
-            done += run_batch(job, parts, partial(packer.look_ahead, files[done + len(parts) :]))
+            behind = traces.upto_first(files[done + len(parts) :])
+            done += run_batch(job, parts, partial(packer.look_ahead, behind))
         else:
             file = files[done]
             _run(job, file, history)
             job.patience.report(f"applied {file.file} in {(time.monotonic() - started) * 1000:.0f} ms")
             done += 1
         brief = time.monotonic() - started < _BRIEF_S
+        traces.remove(job.session, files[done - 1])
+        if traces.ends_session(files[done - 1]):
+            break
+    return done
 
 
 def _adopt(session: Session, plan: Plan, options: Options) -> None:

@@ -22,10 +22,13 @@ _BACKSLASH: Final = "ASCII_92"
 _BACKSLASH_LINE: Final = re.compile(r"^[ \t]*\\\S.*$", re.MULTILINE)
 _COPY_STDIN: Final = re.compile(r"^[ \t]*copy\b[^;]*\bfrom\s+stdin\b", re.MULTILINE | re.IGNORECASE)
 _ESCAPES_ON: Final = re.compile(
-    r"^[ \t]*set\s+(?:session\s+|local\s+)?standard_conforming_strings"
-    r"\s*(?:=|\bto\b)\s*'?(?:off|false|no|0)\b",
-    re.MULTILINE | re.IGNORECASE,
+    r"\bstandard_conforming_strings'?\s*(?:=|,|\bto\b)\s*'?(?:of|f|n|0)", re.IGNORECASE
 )
+_OWN_ESCAPES: Final = ("e", "E", "$")  # E'…' and $$…$$ mean the same under every setting
+_UNLOCK_ALL: Final = "pg_advisory_unlock_all"
+_CREATES: Final = re.compile(r"create\b", re.IGNORECASE)
+_BLOCK_ONLY: Final = re.compile(r"(?:savepoint|release|lock)\b|rollback\b[^;]*?\bto\b", re.IGNORECASE)
+_STRINGS: Final = {"SCONST", "USCONST"}
 _WRAPPED: Final = 2  # statements of the smallest block: BEGIN and COMMIT
 _ENDS: Final = {Kind.COMMIT, Kind.ROLLBACK}
 
@@ -134,7 +137,8 @@ def problems(script: Script, *, transaction: bool = True) -> list[str]:
     if script.source is not Source.PARSER:
         return _unparsed(script, transaction=transaction)
     found = [f"line {script.line(s.start)}: {s.tag}" for s in script.marked if s.kind is Kind.REFUSED]
-    return found + _block_problems(script) + _string_problems(script)
+    found += _block_problems(script) + _string_problems(script) + _lock_problems(script)
+    return found or _outside_problems(script, shape(script, transaction=transaction))
 
 
 def _unparsed(script: Script, *, transaction: bool) -> list[str]:
@@ -189,12 +193,56 @@ def _block_problems(script: Script) -> list[str]:
     return found
 
 
+def _outside_problems(script: Script, way: Shape) -> list[str]:
+    """Find what needs a block and stands outside of one, where each statement commits by itself."""
+    alone = [unit for unit in way if unit.kind is UnitKind.TRANSACTION] if isinstance(way, tuple) else []
+    found = [script.statements[unit.first] for unit in alone]
+    return [
+        f"line {script.line(s.start)}: {script.sql[s.start : s.end].split()[0].upper()} has an effect only "
+        "between BEGIN and COMMIT, as the file is not one transaction; write them around it"
+        for s in found
+        if _BLOCK_ONLY.match(script.sql, s.start, s.end)
+    ]
+
+
 def _string_problems(script: Script) -> list[str]:
     r"""Find strings that mean something else because the file turns standard_conforming_strings off."""
     if "standard_conforming_strings" not in script.sql.lower():
         return []  # much cheaper to see than the statement itself
     off = _ESCAPES_ON.search(script.sql)
-    if off and "\\" in script.sql[off.end() :]:
+    if off and _has_plain_backslash(script.sql, off.end()):
         line = script.line(off.start())
         return [f"line {line}: backslashes in strings change their meaning from here on; write E'…' strings"]
     return []
+
+
+def _has_plain_backslash(sql: str, start: int) -> bool:
+    """Say whether a string that is written without E has a backslash; up to there both readings agree."""
+    if "\\" not in sql[start:]:
+        return False
+    try:
+        tokens = [t for t in parser.scan(sql) if t.name in _STRINGS and t.start >= start]
+    except parser.ParseError:
+        return True
+    texts = [sql[token.start : token.end + 1] for token in tokens]
+    return any("\\" in text and not text.startswith(_OWN_ESCAPES) for text in texts)
+
+
+def _lock_problems(script: Script) -> list[str]:
+    """Find what ends the runner's own lock, in what the file runs (a function's body may say it)."""
+    if _UNLOCK_ALL not in script.sql.lower():
+        return []
+    advice = "also ends the lock that keeps other runs out; unlock your own keys with pg_advisory_unlock()"
+    return [
+        f"line {script.line(s.start)}: {_UNLOCK_ALL}() {advice}"
+        for s in script.statements
+        if s.kind is not Kind.COMMENT and _unlocks_all(script.sql[s.start : s.end])
+    ]
+
+
+def _unlocks_all(statement: str) -> bool:
+    """Say whether a statement names the function outside of comments."""
+    if _CREATES.match(statement):
+        return False
+    tokens = [token for token in parser.scan(statement) if token.name not in {"SQL_COMMENT", "C_COMMENT"}]
+    return any(_UNLOCK_ALL in statement[token.start : token.end + 1].lower() for token in tokens)

@@ -44,6 +44,7 @@ class _Run:
     script: Script
     login: str  # the role that owns the record, quoted
     sets_lock_timeout: bool  # the file has its own idea of it, which then holds
+    failed_at: int | None  # the statement that an earlier run saw fail
     waits: Waits = field(default_factory=Waits)
 
     @property
@@ -67,7 +68,7 @@ def run_units(job: Job, file: MigrationFile, progress: Progress | None) -> None:
     Raises:
         FailedError: the server refused a statement; what is before it stays and is not run again.
     """
-    run = _prepare(job, file)
+    run = _prepare(job, file, progress)
     first = f"{CLEAN};set lock_timeout = 0"
     _must(run, first if progress else f"{first};{ledger.begin_progress_text(file)}")
     if progress:
@@ -81,10 +82,11 @@ def run_units(job: Job, file: MigrationFile, progress: Progress | None) -> None:
     job.journal.clear()
 
 
-def _prepare(job: Job, file: MigrationFile) -> _Run:
+def _prepare(job: Job, file: MigrationFile, progress: Progress | None) -> _Run:
     script = read_script(file.sql)
     own = any(s.kind is Kind.SETTING and s.tag == "lock_timeout" for s in script.statements)
-    return _Run(job, file, script, _login(job.session), own)
+    failed_at = progress.running if progress and progress.failed else None
+    return _Run(job, file, script, _login(job.session), own, failed_at)
 
 
 def _layout(file: MigrationFile, script: Script) -> tuple[Unit, ...]:
@@ -225,7 +227,8 @@ def _alone(run: _Run, unit: Unit, *, resumed: bool) -> tuple[Tried, Body | None]
     """Run a statement outside of a transaction, announced before and recorded after."""
     statement = run.script.statements[unit.first]
     begin, end = _extent(run, unit)
-    if resumed and happened(run.session, run.file, run.script, statement):
+    failed_before = run.failed_at == unit.first
+    if resumed and happened(run.session, run.file, run.script, statement, failed=failed_before):
         _record(run, ledger.progress_text(run.file, unit.end))
         return Tried(None, 0), None
     # A timeout would leave an INVALID index: the wait for old transactions counts as a wait for a lock.
@@ -240,7 +243,7 @@ def _alone(run: _Run, unit: Unit, *, resumed: bool) -> tuple[Tried, Body | None]
         tries += 1
         # A file's own lock_timeout may have left an INVALID index.
         traces = tries > 1 and "CONCURRENTLY" in statement.tag
-        if traces and happened(run.session, run.file, run.script, statement):
+        if traces and happened(run.session, run.file, run.script, statement, failed=True):
             return None
         started = time.monotonic()
         error = send(run.session, run.script.sql[begin:end])

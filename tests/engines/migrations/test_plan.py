@@ -114,6 +114,26 @@ def test_unfinished_file_may_be_changed_only_where_it_did_not_run() -> None:
 
 
 @pytest.mark.parametrize(
+    ("progress", "refused"),
+    [
+        (Progress("001", 0, ""), False),
+        (Progress("001", 0, "", 0), True),
+        (Progress("001", 0, "", 0, failed=True), True),
+        (Progress("001", 1, ""), True),
+    ],
+)
+def test_unfinished_file_may_go_if_it_left_nothing(
+    progress: Progress,
+    refused: bool,  # noqa: FBT001  # a parameter of the test
+) -> None:
+    """A file that its first statement stopped may be renumbered; one that may have left something may not."""
+    found = plan([file("002")], History({}, {"001": progress}))
+
+    assert bool(found.refusals) == refused
+    assert found.partial == (("001",) if refused else ())
+
+
+@pytest.mark.parametrize(
     ("sql", "message"),
     [
         ("select 1;\n\\d t\n", "line 2: `\\d t` is a psql command, not SQL; remove it"),

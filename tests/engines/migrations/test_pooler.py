@@ -282,8 +282,9 @@ def test_inspection_leaves_no_settings(project: Project, bouncer: Callable[..., 
 
 
 def test_lock_that_a_file_released(project: Project) -> None:
-    """When a file releases the lock and another run takes it, the next file is rolled back."""
-    project.write(_001_a=f"{ALONE}select pg_advisory_unlock_all()", _002_b=f"{ALONE}create table t ()")
+    """When a file releases the lock, by another name, and another run takes it, the next is rolled back."""
+    project.execute("create function free() returns void language sql as 'select pg_advisory_unlock_all()'")
+    project.write(_001_a=f"{ALONE}select free()", _002_b=f"{ALONE}create table t ()")
     with psycopg.connect(project.dsn, autocommit=True) as other:
 
         def take(text: str) -> None:

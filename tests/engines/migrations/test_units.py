@@ -75,6 +75,26 @@ def test_index_of_the_same_name_that_is_not_ours_stays(project: Project) -> None
     assert project.value("select count(*) from pg_class where relname = 'i'") == 1
 
 
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("create index concurrently i on t (b);", 'relation "i" already exists'),
+        ("drop index concurrently nowhere;", 'index "nowhere" does not exist'),
+        ("alter table p detach partition t concurrently;", 'relation "t" is not a partition'),
+    ],
+)
+def test_failure_is_never_taken_for_success(project: Project, sql: str, message: str) -> None:
+    """What failed because of what was there before fails again, however often it is run."""
+    project.execute("create table t (a int, b int); create index i on t (a)")
+    project.execute("create table p (a int) partition by range (a)")
+    project.write(_001_a=sql)
+
+    for _ in range(3):
+        with pytest.raises(FailedError, match=message):
+            project.up()
+    assert project.history == []
+
+
 def test_partition_is_detached_once(project: Project) -> None:
     """A detachment that another session finished after our crash is found done."""
     project.write(
