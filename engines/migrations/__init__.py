@@ -17,19 +17,19 @@ from engines.migrations.errors import (
     RefusedError,
     UnverifiedError,
 )
-from engines.migrations.file import MigrationFile
-from engines.migrations.folder import Folder, read_folder
+from engines.migrations.files.file import MigrationFile
+from engines.migrations.files.folder import Folder, read_folder
 
 if TYPE_CHECKING:
     from engines.migrations.adopt import baseline
     from engines.migrations.amend import mark_disposable, repair, reset
-    from engines.migrations.checks import Check
-    from engines.migrations.details import Detail
-    from engines.migrations.origin import signed
+    from engines.migrations.history.details import Detail
+    from engines.migrations.history.origin import signed
     from engines.migrations.plan import Options, Plan
-    from engines.migrations.rules import read_rules
     from engines.migrations.run import Outcome, apply, inspect, survey
-    from engines.migrations.verification import require, verify
+    from engines.migrations.verification.checks import Check
+    from engines.migrations.verification.rules import read_rules
+    from engines.migrations.verification.verify import require, verify
 
 __all__ = [
     "Check",
@@ -69,13 +69,13 @@ _LATER: Final = {
     "mark_disposable": "amend",
     "repair": "amend",
     "reset": "amend",
-    "signed": "origin",
-    "Detail": "details",
-    "Check": "checks",
+    "signed": "history.origin",
+    "Detail": "history.details",
+    "Check": "verification.checks",
     "baseline": "adopt",
-    "read_rules": "rules",
-    "require": "verification",
-    "verify": "verification",
+    "read_rules": "verification.rules",
+    "require": "verification.verify",
+    "verify": "verification.verify",
 }
 
 

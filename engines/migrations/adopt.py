@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from engines.migrations import ledger
 from engines.migrations.amend import all_or_nothing, record_text
 from engines.migrations.errors import RefusedError
-from engines.migrations.lock import hold
+from engines.migrations.history import ledger
 from engines.migrations.plan import History, Options
-from engines.migrations.presence import absent, expected_of_files
 from engines.migrations.run import connect
+from engines.migrations.sessions.lock import hold
 from engines.migrations.target import named
+from engines.migrations.verification.presence import absent, expected_of_files
 from engines.postgres import describe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engines.migrations.file import MigrationFile
-    from engines.migrations.folder import Folder
-    from engines.migrations.wire import Session
+    from engines.migrations.files.file import MigrationFile
+    from engines.migrations.files.folder import Folder
+    from engines.migrations.sessions.wire import Session
 
 
 def baseline(

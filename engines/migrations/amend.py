@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, LiteralString
 
-from engines.migrations import ledger
 from engines.migrations.errors import RefusedError
-from engines.migrations.lock import hold
+from engines.migrations.history import ledger
 from engines.migrations.plan import Options
 from engines.migrations.run import connect
+from engines.migrations.sessions.lock import hold
+from engines.migrations.sessions.wire import send, undo
 from engines.migrations.target import named
-from engines.migrations.wire import send, undo
 from engines.postgres import describe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engines.migrations.file import MigrationFile
-    from engines.migrations.folder import Folder
-    from engines.migrations.wire import Session
+    from engines.migrations.files.file import MigrationFile
+    from engines.migrations.files.folder import Folder
+    from engines.migrations.sessions.wire import Session
 
 # What migrations own: everything in public that no extension brought, and the schemas that the login made.
 _EMPTY: Final[LiteralString] = """

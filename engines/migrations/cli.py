@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from engines.errors import GroundworkError
 from engines.migrations import show
-from engines.migrations.folder import LAYOUTS, read_folder
+from engines.migrations.files.folder import LAYOUTS, read_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from engines.migrations.folder import Folder
+    from engines.migrations.files.folder import Folder
     from engines.migrations.plan import Options
 
 _DSN_VARIABLE: Final = "GROUNDWORK_DSN"
@@ -140,7 +140,7 @@ def _folder(options: argparse.Namespace) -> Folder:
 
 
 def _options(options: argparse.Namespace) -> Options:
-    from engines.migrations.origin import signed  # noqa: PLC0415  # only where something is run
+    from engines.migrations.history.origin import signed  # noqa: PLC0415  # only where something is run
     from engines.migrations.plan import Options  # noqa: PLC0415  # loads the SQL parser; `new` needs none
 
     wanted = Options(
@@ -155,7 +155,7 @@ def _options(options: argparse.Namespace) -> Options:
 
 
 def _new(options: argparse.Namespace) -> int:
-    from engines.migrations.new import create  # noqa: PLC0415  # only here
+    from engines.migrations.files.new import create  # noqa: PLC0415  # only here
 
     file = create(options.dir, options.name, layout=options.layout)
     if options.json:

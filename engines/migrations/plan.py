@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
-from engines.migrations import shape
-from engines.migrations.statements import prefix_hashes, read_script
-from engines.migrations.template import backfill_problems, read_template
+from engines.migrations.backfills.template import backfill_problems, read_template
+from engines.migrations.sql import shape
+from engines.migrations.sql.statements import prefix_hashes, read_script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from engines.migrations.backfill import Unfinished
-    from engines.migrations.file import MigrationFile, Phase
-    from engines.migrations.folder import Folder
+    from engines.migrations.files.backfill import Unfinished
+    from engines.migrations.files.file import MigrationFile, Phase
+    from engines.migrations.files.folder import Folder
 
 HISTORY_TABLE = "supabase_migrations.schema_migrations"
 DRIZZLE_TABLE = "drizzle.__drizzle_migrations"

@@ -11,31 +11,32 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from engines.migrations import counts, ledger
-from engines.migrations.batch import Packer, run_batch
-from engines.migrations.details import read_details
 from engines.migrations.errors import MigrationError, RefusedError
-from engines.migrations.greeting import greet
-from engines.migrations.job import Job
-from engines.migrations.lock import hold
+from engines.migrations.execution.batch import Packer, run_batch
+from engines.migrations.execution.job import Job
+from engines.migrations.execution.traces import Traces
+from engines.migrations.execution.whole import CLEAN, run_whole
+from engines.migrations.history import ledger
+from engines.migrations.history.details import read_details
 from engines.migrations.plan import HISTORY_TABLE, Options, Plan, make_plan
-from engines.migrations.pooler import refuse_known_port, refuse_shared
-from engines.migrations.retry import Patience
-from engines.migrations.shape import Atomic, shape
-from engines.migrations.statements import read_script
-from engines.migrations.traces import Traces
-from engines.migrations.whole import CLEAN, run_whole
-from engines.migrations.wire import Session, open_session, send, strings_conform, undo
+from engines.migrations.sessions.greeting import greet
+from engines.migrations.sessions.lock import hold
+from engines.migrations.sessions.pooler import refuse_known_port, refuse_shared
+from engines.migrations.sessions.retry import Patience
+from engines.migrations.sessions.wire import Session, open_session, send, strings_conform, undo
+from engines.migrations.sql.shape import Atomic, shape
+from engines.migrations.sql.statements import read_script
+from engines.migrations.verification import counts
 from engines.postgres import describe, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from engines.migrations.details import Detail
-    from engines.migrations.file import MigrationFile
-    from engines.migrations.folder import Folder
-    from engines.migrations.greeting import Greeting
+    from engines.migrations.files.file import MigrationFile
+    from engines.migrations.files.folder import Folder
+    from engines.migrations.history.details import Detail
     from engines.migrations.plan import History
+    from engines.migrations.sessions.greeting import Greeting
 
 # A message that took longer may hold slow files: the next ones go one by one, each reported as it ends.
 _BRIEF_S = 1.0
@@ -293,7 +294,7 @@ def _adopt(session: Session, plan: Plan, options: Options) -> None:
 def _run(job: Job, file: MigrationFile, history: History) -> None:
     """Run one file the way that it can be run."""
     if file.directives.backfill:
-        from engines.migrations.batches import run_backfill  # noqa: PLC0415  # few folders need it
+        from engines.migrations.backfills.batches import run_backfill  # noqa: PLC0415  # few folders need it
 
         run_backfill(job, file, file.directives.backfill)
         return
@@ -302,6 +303,6 @@ def _run(job: Job, file: MigrationFile, history: History) -> None:
     if isinstance(way, Atomic) and progress is None:
         run_whole(job, file, way)
     else:
-        from engines.migrations.units import run_units  # noqa: PLC0415  # as above
+        from engines.migrations.execution.units import run_units  # noqa: PLC0415  # as above
 
         run_units(job, file, progress)

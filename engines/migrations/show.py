@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from engines.migrations.checks import Check
-    from engines.migrations.details import Detail, Timing
-    from engines.migrations.file import MigrationFile
-    from engines.migrations.folder import Folder
+    from engines.migrations.files.file import MigrationFile
+    from engines.migrations.files.folder import Folder
+    from engines.migrations.history.details import Detail, Timing
     from engines.migrations.plan import Entry, Plan
     from engines.migrations.run import Outcome
+    from engines.migrations.verification.checks import Check
 
 
 def list_json(plan: Plan, details: Mapping[str, Detail]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engines.migrations import FailedError, RefusedError, baseline, repair, verify
-from engines.migrations.folder import read_folder
+from engines.migrations.files.folder import read_folder
 from tests.interop.fix_tools import same_schema
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engines.migrations import baseline, verify
-from engines.migrations.folder import read_folder
+from engines.migrations.files.folder import read_folder
 from tests.interop.fix_tools import MARK, same_schema
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from engines.migrations import wire
+from engines.migrations.sessions import wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pytest
 
-    from engines.migrations.wire import Session
+    from engines.migrations.sessions.wire import Session
 
 
 class Killed(BaseException):

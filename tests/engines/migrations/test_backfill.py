@@ -19,13 +19,13 @@ from engines.migrations import (
     Options,
     RefusedError,
     apply,
-    batches,
     inspect,
     repair,
 )
-from engines.migrations.pace import Signals
-from engines.migrations.vitals import _LOOK, Vitals
-from engines.migrations.wire import ServerError, ask, open_session
+from engines.migrations.backfills import batches
+from engines.migrations.backfills.pace import Signals
+from engines.migrations.backfills.vitals import _LOOK, Vitals
+from engines.migrations.sessions.wire import ServerError, ask, open_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable

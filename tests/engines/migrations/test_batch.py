@@ -10,10 +10,10 @@ import psycopg
 import pytest
 
 from engines.migrations import FailedError, Options, apply
-from engines.migrations.batch import Packer
+from engines.migrations.execution.batch import Packer
 from engines.migrations.plan import History, Progress
-from engines.migrations.shape import shape
-from engines.migrations.statements import read_script
+from engines.migrations.sql.shape import shape
+from engines.migrations.sql.statements import read_script
 from tests.engines.migrations.conftest import GATE
 
 if TYPE_CHECKING:

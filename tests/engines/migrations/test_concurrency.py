@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from engines.migrations import FailedError, LockedError, Options, apply
-from engines.migrations.lock import KEY
+from engines.migrations.sessions.lock import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable

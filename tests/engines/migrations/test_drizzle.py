@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.migrations import FolderError, mark_disposable, read_folder
-from engines.migrations.drizzle import MARK, join_pieces
-from engines.migrations.history_drizzle import DrizzleTable
-from engines.migrations.new import create
+from engines.migrations.files.drizzle import MARK, join_pieces
+from engines.migrations.files.new import create
+from engines.migrations.history.drizzle import DrizzleTable
 from engines.migrations.plan import History, Options, make_plan
-from engines.migrations.statements import read_script
+from engines.migrations.sql.statements import read_script
 
 if TYPE_CHECKING:
     from pathlib import Path

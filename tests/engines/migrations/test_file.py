@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engines.migrations.file import Directives, checksum, decode, read_directives
+from engines.migrations.files.file import Directives, checksum, decode, read_directives
 
 
 def test_bom_is_dropped() -> None:

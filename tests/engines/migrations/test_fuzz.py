@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from psycopg import pq
 
 from engines.migrations import FolderError, read_folder
-from engines.migrations.file import MigrationFile, checksum, decode, read_directives
-from engines.migrations.folder import Folder
-from engines.migrations.kinds import Kind
+from engines.migrations.files.file import MigrationFile, checksum, decode, read_directives
+from engines.migrations.files.folder import Folder
 from engines.migrations.plan import History, Options, Progress, Record, make_plan
-from engines.migrations.shape import Atomic, problems, shape
-from engines.migrations.statements import Source, prefix_hashes, read_script
+from engines.migrations.sql.kinds import Kind
+from engines.migrations.sql.shape import Atomic, problems, shape
+from engines.migrations.sql.statements import Source, prefix_hashes, read_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from engines.errors import GroundworkError
 from engines.migrations import FailedError, Options, RefusedError, apply, inspect, read_folder
-from engines.migrations.statements import read_script
+from engines.migrations.sql.statements import read_script
 from tests.engines.migrations.fix_dying import Dying, Killed
 from tests.engines.migrations.fix_fuzz import Draft, Line, Model, crashing, rounds
 

@@ -10,7 +10,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from engines.migrations import FailedError, RefusedError, inspect, repair, verify
-from engines.migrations.greeting import Greeting
+from engines.migrations.sessions.greeting import Greeting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

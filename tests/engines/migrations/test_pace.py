@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.migrations.meter import Meter, duration, percent
-from engines.migrations.pace import (
+from engines.migrations.backfills.meter import Meter, duration, percent
+from engines.migrations.backfills.pace import (
     TARGET_S,
     Limits,
     Pace,

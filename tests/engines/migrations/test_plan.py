@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.migrations.file import Directives, MigrationFile, checksum
-from engines.migrations.folder import Folder
+from engines.migrations.files.file import Directives, MigrationFile, checksum
+from engines.migrations.files.folder import Folder
 from engines.migrations.plan import History, Options, Plan, Progress, Record, make_plan
-from engines.migrations.statements import prefix_hashes
+from engines.migrations.sql.statements import prefix_hashes
 
 
 def file(version: str, sql: str = "select 1", **directives: object) -> MigrationFile:

@@ -22,12 +22,12 @@ from engines.migrations import (
     apply,
     inspect,
     mark_disposable,
-    pooler,
     repair,
     reset,
     verify,
 )
-from engines.migrations.lock import KEY
+from engines.migrations.sessions import pooler
+from engines.migrations.sessions.lock import KEY
 from tests import polling
 
 if TYPE_CHECKING:

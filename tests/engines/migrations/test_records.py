@@ -14,7 +14,7 @@ import pytest
 
 from engines import VERSION
 from engines.migrations import FailedError, Options, apply, signed, survey
-from engines.migrations.origin import commit_of
+from engines.migrations.history.origin import commit_of
 from tests import polling
 
 if TYPE_CHECKING:

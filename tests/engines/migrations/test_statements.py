@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.migrations.kinds import Kind, classify, may_be_special
-from engines.migrations.statements import Source, read_script
+from engines.migrations.sql.kinds import Kind, classify, may_be_special
+from engines.migrations.sql.statements import Source, read_script
 
 STATEMENTS = [
     "select 1",

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.migrations import MigrationFile
-from engines.migrations.backfill import Backfill, name_parts, read_backfill
-from engines.migrations.file import Directives, checksum, read_directives
-from engines.migrations.folder import Folder
+from engines.migrations.backfills.template import Template, _holes, read_template
+from engines.migrations.files.backfill import Backfill, name_parts, read_backfill
+from engines.migrations.files.file import Directives, checksum, read_directives
+from engines.migrations.files.folder import Folder
 from engines.migrations.plan import History, make_plan
-from engines.migrations.template import Template, _holes, read_template
 
 HEAD = "-- groundwork: backfill table=accounts key=id\n"
 GOOD = "update accounts set note = 'x' where note is null and {batch};"

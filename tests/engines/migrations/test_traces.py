@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from engines.migrations.file import MigrationFile
-from engines.migrations.folder import Folder
-from engines.migrations.traces import Traces
+from engines.migrations.execution.traces import Traces
+from engines.migrations.files.file import MigrationFile
+from engines.migrations.files.folder import Folder
 
 
 def traces(layout: str, *texts: str) -> tuple[Traces, list[MigrationFile]]:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engines.migrations.effects import expectation
-from engines.migrations.file import MigrationFile, checksum
-from engines.migrations.presence import shown
+from engines.migrations.files.file import MigrationFile, checksum
+from engines.migrations.verification.effects import expectation
+from engines.migrations.verification.presence import shown
 
 if TYPE_CHECKING:
-    from engines.migrations.expectation import Expectation
+    from engines.migrations.verification.expectation import Expectation
 
 
 def read(*texts: str, ordered: bool = True) -> Expectation:

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
-from engines.migrations.effects import expectation
-from engines.migrations.expectation import POLICIES, TABLES
-from engines.migrations.file import MigrationFile, checksum
-from engines.migrations.presence import absent, shown
+from engines.migrations.files.file import MigrationFile, checksum
+from engines.migrations.verification.effects import expectation
+from engines.migrations.verification.expectation import POLICIES, TABLES
+from engines.migrations.verification.presence import absent, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engines.migrations.expectation import Thing
-    from engines.migrations.wire import Session
+    from engines.migrations.sessions.wire import Session
+    from engines.migrations.verification.expectation import Thing
 
 TABLE = st.sampled_from(["a", "b", "public.a", "public.b", "s.a", "s.b", '"Ä b"'])
 BARE = st.sampled_from(["a", "b", '"Ä b"'])

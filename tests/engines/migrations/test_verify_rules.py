@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engines.migrations import FolderError, read_rules
-from engines.migrations.rules import Rules
+from engines.migrations.verification.rules import Rules
 
 if TYPE_CHECKING:
     from pathlib import Path

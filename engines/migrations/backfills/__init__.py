@@ -1,0 +1,1 @@
+"""One statement in many batches, beside a product that is in use."""

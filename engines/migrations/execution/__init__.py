@@ -1,0 +1,1 @@
+"""The ways that a file is run: whole, together with others, in units."""

@@ -1,0 +1,1 @@
+"""What a folder of migrations holds: names, texts, directives."""

@@ -1,0 +1,1 @@
+"""Sessions with a database: messages, the lock of a run, waiting for locks, poolers."""

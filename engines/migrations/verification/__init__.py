@@ -1,0 +1,1 @@
+"""What must hold after a run: what the files made, what rules ask for, and that no rows were lost."""

@@ -1,0 +1,108 @@
+"""Is the database what the applied files and the product's own rules say? Asked after every run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from engines.migrations.errors import UnverifiedError
+from engines.migrations.history import ledger
+from engines.migrations.plan import make_plan
+from engines.migrations.run import connect
+from engines.migrations.sessions.wire import send, undo
+from engines.migrations.verification import counts
+from engines.migrations.verification.checks import Check, check_files, shorten
+from engines.migrations.verification.expectation import POLICIES, ROW_SECURITY, TABLES
+from engines.migrations.verification.exposure import open_tables
+from engines.migrations.verification.nulls import null_violations
+from engines.migrations.verification.presence import absent, expected_of_history
+from engines.migrations.verification.rules import read_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engines.migrations.files.folder import Folder
+    from engines.migrations.plan import Plan
+    from engines.migrations.sessions.wire import Session
+    from engines.migrations.verification.expectation import Group
+    from engines.migrations.verification.rules import Rules
+
+ROW_COUNTS: Final = "row counts"
+NULLS: Final = "nulls"
+_SNAPSHOT: Final = "begin isolation level repeatable read read only"
+_ADVICE: Final = {
+    TABLES: "make it again with a further migration; if it was dropped on purpose, so that a fresh database "
+    "lacks it too, add one with DROP TABLE IF EXISTS",
+    POLICIES: "make it again with a further migration, or add one with DROP POLICY IF EXISTS",
+    ROW_SECURITY: "add a migration with ALTER TABLE … ENABLE ROW LEVEL SECURITY; a table that is open on "
+    "purpose is named by `without_rls` in checks/rules.toml",
+    ROW_COUNTS: "restore the rows from the backup; if they were meant to go, give the table's percentage "
+    "below [shrink] in checks/rules.toml and run again (the next time, put `-- groundwork: shrinks=TABLE` at "
+    "the head of the file)",
+    NULLS: "fill the columns with a further migration",
+}
+
+
+def verify(dsn: str, folder: Folder, *, settle: bool = False) -> tuple[Check, ...]:
+    """Compare a database with its applied files and with the rules and checks of the folder.
+
+    Args:
+        dsn: of the database.
+        folder: the files, and `checks/*.sql` and `checks/rules.toml` below them.
+        settle: when all hold, end the comparison of rows that the last run began.
+
+    Raises:
+        DatabaseUnreachableError: nothing answers, or the login is refused.
+        FolderError: the rules cannot be used.
+    """
+    rules = read_rules(folder.checks)
+    with connect(dsn, writes=False) as session:
+        session.execute("set default_transaction_read_only = on;set statement_timeout = '60s'")
+        found = ledger.tables(session)
+        checks = (*_own(session, folder, rules, found), *check_files(session, folder))
+        if settle and counts.TABLE in found and all(check.ok for check in checks):
+            counts.forget(session)
+        return checks
+
+
+def require(checks: Sequence[Check], folder: Folder) -> None:
+    """End an update whose files are applied, but whose result is wrong.
+
+    Raises:
+        UnverifiedError: a check does not hold; the text has every violation.
+    """
+    failed = [check for check in checks if not check.ok]
+    if failed:
+        raise UnverifiedError([f"{check.name}: {check.message}" for check in failed], str(folder.checks))
+
+
+def _own(session: Session, folder: Folder, rules: Rules, found: ledger.Columns) -> list[Check]:
+    """Run the checks that need no file."""
+    send(session, _SNAPSHOT)  # history and catalog at one moment: another run may be under way
+    plan = make_plan(folder, ledger.read(session, found, folder))
+    expected = expected_of_history(plan.entries)
+    lost = absent(session, expected)
+    lost[ROW_SECURITY] += open_tables(session, rules)
+    undo(session)
+    checks = [_check(name, lost[name], _note(name, expected.unknown)) for name in lost]
+    nulls = null_violations(session, rules, complete=not plan.pending)
+    return [*checks, *_row_counts(session, plan, rules, found), _check(NULLS, nulls)]
+
+
+def _row_counts(session: Session, plan: Plan, rules: Rules, found: ledger.Columns) -> list[Check]:
+    """Compare the rows with those before the run, if there was one that is not verified."""
+    if counts.TABLE not in found:
+        return []
+    shrunk, unknown = counts.violations(session, plan.entries, rules)
+    note = f"not counted: {', '.join(unknown)}" if unknown else ""
+    return [_check(ROW_COUNTS, shrunk, note)]
+
+
+def _note(name: Group, unknown: dict[Group, str]) -> str:
+    return f"not compared with the files: {unknown[name]}" if name in unknown else ""
+
+
+def _check(name: str, violations: Sequence[str], note: str = "") -> Check:
+    """Give the result of a check, with what to do."""
+    if not violations:
+        return Check(name, ok=True, message=note)
+    return Check(name, ok=False, message=f"{shorten(violations)}\n→ {_ADVICE[name]}")
