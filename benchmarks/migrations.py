@@ -108,8 +108,10 @@ def _small(number: int) -> str:
             f"alter table {table} add {column} int;\ncomment on column {table}.{column} is 'a number';\n"
             f"create index on {table} ({column});\n"
         )
-    if step <= 6:
+    if step == 4:
         return f"insert into {table} (id, owner, name) values ({step}, '{number:032x}', 'name {number}');\n"
+    if step == 5:
+        return f"create view v_{table} with (security_invoker = on) as select id, name from {table};\n"
     body = f"select name from {table} where id = i + {step}"
     return f"create or replace function f_{table}(i int) returns text language sql as $$ {body} $$;\n"
 

@@ -11,7 +11,7 @@ from typing import Final
 
 TARGET_S: Final = 0.05
 # What took longer makes the next batch smaller at once; how much others count against those before them.
-_LONG_S: Final = 1.5 * TARGET_S
+_LONG_S: Final = 2.0 * TARGET_S
 _WEIGHT: Final = 0.4
 _GROWTH: Final = 2.0
 _SHRINKAGE: Final = 0.25

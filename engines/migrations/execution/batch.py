@@ -41,6 +41,12 @@ _CLOCK_WORDS: Final = ("now", "current_time", "localtime", "_timestamp", "moddat
 _WRITES: Final = re.compile(
     r"(?:insert|update|delete|merge|select|with|values|do|call|execute|copy|refresh|\()", re.IGNORECASE
 )
+_TARGET: Final = re.compile(
+    r"(?:insert\s+into|(?:update|delete\s+from)(?:\s+only)?|merge\s+into)\s+"
+    r"(?:[\w$]+\s*\.\s*)?([\w$]+)(?![\w$\s]*[.\"])",
+    re.IGNORECASE,
+)
+_ANY: Final = "*"
 
 
 @dataclass(frozen=True)
@@ -91,17 +97,36 @@ class Packer:
 
     def _pack(self, files: Sequence[MigrationFile]) -> list[Part]:
         parts: list[Part] = []
-        size, start, writers = 0, 0, 0
+        size, start, written = 0, 0, set[str]()
         for file in files:
             size += 2 * len(file.sql) + _RECORD
             way = self._way(file) if size <= _CHARACTERS else None
-            writers += way is not None and _writes(file)
-            if way is None or (writers > 1 and self.clock):
+            if way is None or not self._may_follow(file, written):
                 break
             message = compose(file, way, self.options, shared=bool(parts))
             parts.append(Part(file, way, message, start))
             start += len(message.text) + len(_JOIN)
         return parts if len(parts) > 1 else []
+
+    @cached_property
+    def triggers(self) -> bool:
+        """Say whether a file may make a trigger, by which writing one table writes others."""
+        return any("trigger" in file.sql.lower() or "create rule" in file.sql.lower() for file in self.folder)
+
+    def _may_follow(self, file: MigrationFile, written: set[str]) -> bool:
+        """Say whether a file writes none of the tables that are written before it in the message.
+
+        Args:
+            file: the next one.
+            written: what those before it write; gets what it writes.
+        """
+        if not self.clock:
+            return True
+        found = _written(file)
+        if found and written and (self.triggers or _ANY in found | written or found & written):
+            return False
+        written |= found
+        return True
 
     def _way(self, file: MigrationFile) -> Atomic | None:
         """Give the shape of a file that is one transaction, of whose end the parser is sure, and not slow."""
@@ -116,14 +141,19 @@ class Packer:
         return way if whole and isinstance(way, Atomic) else None
 
 
+def _written(file: MigrationFile) -> set[str]:
+    """Name the tables that a file writes rows of, without their schema; `*` stands for any."""
+    found = set()
+    for statement in read_script(file.sql).statements:
+        if _WRITES.match(file.sql, statement.start):
+            target = _TARGET.match(file.sql, statement.start)
+            found.add(target[1].lower() if target else _ANY)
+    return found
+
+
 def _knows_the_time(sql: str) -> bool:
     text = sql.lower()
     return any(word in text for word in _CLOCK_WORDS) and bool(_CLOCK.search(text))
-
-
-def _writes(file: MigrationFile) -> bool:
-    """Say whether a statement of a file may write rows with the time in them."""
-    return any(_WRITES.match(file.sql, s.start) for s in read_script(file.sql).statements)
 
 
 def run_batch(job: Job, parts: Sequence[Part], meanwhile: Callable[[], None]) -> int:

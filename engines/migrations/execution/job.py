@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from engines.migrations.history.journal import Journal
 from engines.migrations.sessions.wire import Answers, send, send_marked, undo
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from engines.migrations.plan import Options
     from engines.migrations.sessions.retry import Patience
     from engines.migrations.sessions.wire import Session
+
+
+# Times that a crash of the server takes with it are no loss worth waiting for the disk for each message.
+_BEGIN: Final = "begin;set local synchronous_commit = off;set local lock_timeout = '4s'"
 
 
 @dataclass(frozen=True)
@@ -66,4 +70,4 @@ class Job:
 
     def _unwritten(self) -> str:
         text = self.journal.text
-        return f"begin;set local lock_timeout = '4s';{text}commit;\n" if text else ""
+        return f"{_BEGIN};{text}commit;\n" if text else ""

@@ -292,14 +292,33 @@ def test_what_does_not_share(project: Project) -> None:
     assert taken(project) == 1
 
 
-def test_now_is_not_shared_by_files_that_write(project: Project) -> None:
-    """Rows of two files never get the same now(); where no file knows the time, files may share."""
-    project.write(_001_a="create table a (b int)", _002_b="insert into a values (1)", _003_c="delete from a")
-    assert taken(project) == 3
-    project.write(_001_a="create table a (b timestamptz default NOW())")
-    assert taken(project) == 2
-    project.write(_002_b="-- no rows\ncreate table b ()")
-    assert taken(project) == 3
+TRIGGER = "create trigger t after insert on b execute function f()"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shared"),
+    [
+        ("insert into a values (1)", "delete from a", False),
+        ("insert into a values (1)", "update only public.A set b = null", False),
+        ("insert into a values (1)", "insert into b values (1)", True),
+        ("insert into a values (1)", "-- no rows\ncreate table c ()", True),
+        ("insert into a values (1)", 'insert into "b" values (1)', False),
+        ("insert into a values (1)", "select f()", False),
+        ("with x as (delete from b) select", "insert into a values (1)", False),
+        ("insert into a values (1)", f"insert into b values (1); {TRIGGER}", False),
+    ],
+)
+def test_now_is_not_shared_by_files_that_write_a_table(
+    project: Project, before: str, after: str, *, shared: bool
+) -> None:
+    """Rows of two files in one table never have the same now(), where a file of the folder knows the time."""
+    project.write(_001_a="create table a (b timestamptz default NOW())", _002_b=before, _003_c=after)
+    project.write(_004_d="create table d ()")
+    assert taken(project) == (4 if shared else 2)
+
+    project.write(_001_a="create table a (b int)")
+    if "trigger" not in after:
+        assert taken(project) == 4
 
 
 def test_strings_of_a_database_that_escapes_with_backslashes(project: Project) -> None:

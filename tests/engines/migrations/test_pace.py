@@ -69,10 +69,10 @@ def test_gets_up_to_speed_soon() -> None:
 
 
 def test_gives_way_to_a_long_batch_at_once() -> None:
-    """One batch that takes twice as long halves the next one; one that is short does not double it."""
+    """One batch that takes four times as long cuts the next one to a quarter; a short one does not double it."""
     pace = Pace(10_000, row_s=TARGET_S / 10_000)
 
-    assert after_batch(pace, LIMITS, (10_000, 2 * TARGET_S)).rows == 5_000
+    assert after_batch(pace, LIMITS, (10_000, 4 * TARGET_S)).rows == 2_500
     assert 10_000 < after_batch(pace, LIMITS, (10_000, TARGET_S / 2)).rows < 15_000
 
 
