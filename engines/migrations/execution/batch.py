@@ -105,7 +105,7 @@ class Packer:
                 break
             message = compose(file, way, self.options, shared=bool(parts))
             parts.append(Part(file, way, message, start))
-            start += len(message.text) + len(_JOIN)
+            start += len(message.followed) + len(_JOIN)
         return parts if len(parts) > 1 else []
 
     @cached_property
@@ -170,7 +170,8 @@ def run_batch(job: Job, parts: Sequence[Part], meanwhile: Callable[[], None]) ->
     Raises:
         FailedError: the server refused a file; it is rolled back, those before it are applied.
     """
-    answers = job.send(_JOIN.join(part.message.text for part in parts), meanwhile)
+    texts = [*(part.message.followed for part in parts[:-1]), parts[-1].message.text]
+    answers = job.send(_JOIN.join(texts), meanwhile)
     for part, clock in zip(parts, answers.commits, strict=False):
         _note(job, part, clock)
     done, error = len(answers.commits), answers.error

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from engines.migrations.sessions.wire import Session
 
 
-# Times that a crash of the server takes with it are no loss worth waiting for the disk for each message.
-_BEGIN: Final = "begin;set local synchronous_commit = off;set local lock_timeout = '4s'"
+_BEGIN: Final = "begin;set local lock_timeout = '4s'"
+# Times that a crash of the server takes with it are no loss worth waiting for the disk with each message.
+_SOON: Final = "set local synchronous_commit = off"
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Job:
             transactions: their text.
             meanwhile: what to do while the server is busy.
         """
-        head = self._unwritten()
+        text = self.journal.text
+        head = f"{_BEGIN};{_SOON};{text}commit;\n" if text else ""
         answers = send_marked(self.session, head + transactions, meanwhile)
         error = answers.error
         if not head:
@@ -60,14 +62,10 @@ class Job:
         return Answers(answers.commits[1:], error)
 
     def close(self) -> None:
-        """Write what is left of the journal, if the session is still there to do it."""
-        head = self._unwritten()
-        if head and not self.session.broken and not self.session.closed:
+        """Write what is left of the journal, if the session is still there to do it; all is on disk then."""
+        text = self.journal.text
+        if text and not self.session.broken and not self.session.closed:
             undo(self.session)
-            send(self.session, head)
+            send(self.session, f"{_BEGIN};{text}commit")
             undo(self.session)
             self.journal.clear()
-
-    def _unwritten(self) -> str:
-        text = self.journal.text
-        return f"{_BEGIN};{text}commit;\n" if text else ""

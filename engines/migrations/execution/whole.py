@@ -33,7 +33,7 @@ class Message:
         script: the file's statements.
         head: what is before the file's own text.
         body: the file's own text, with marks.
-        tail: what is after it.
+        tail: what is after it, COMMIT left out.
         before: how many statements the head's transaction has.
     """
 
@@ -46,7 +46,16 @@ class Message:
     @property
     def text(self) -> str:
         """Give all of it."""
-        return self.head + self.body.text + self.tail
+        return f"{self.head}{self.body.text}{self.tail};commit"
+
+    @property
+    def followed(self) -> str:
+        """Give all of it for a place before other files in a message.
+
+        The server need not wait for the disk: the COMMIT of the last one does, and brings what is before it
+        (PostgreSQL manual, "Asynchronous Commit"). A crash in between takes file and record together.
+        """
+        return f"{self.head}{self.body.text}{self.tail};set local synchronous_commit = off;commit"
 
     def locate(self, error: ServerError) -> Place:
         """Find the statement and the offset of an error in the file."""
@@ -86,7 +95,7 @@ def compose(
     opening = [shape.begin, *limits(file, options)]
     record = insert_text(file, options, waits=waits, shared=shared)
     body = marked_body(script, shape.start, shape.end, shape.first)
-    return Message(script, ";".join(opening) + ";\n", body, f"{_TAIL}{record};commit", len(opening))
+    return Message(script, ";".join(opening) + ";\n", body, f"{_TAIL}{record}", len(opening))
 
 
 def run_whole(job: Job, file: MigrationFile, shape: Atomic, *, first: ServerError | None = None) -> None:
@@ -144,7 +153,7 @@ def _send_apart(session: Session, message: Message) -> ServerError | None:
     if error:
         position = None if error.position is None else error.position + len(message.head)
         return ServerError(error.done + message.before, error.text, error.sqlstate, position)
-    error = send(session, message.tail)
+    error = send(session, f"{message.tail};commit")
     return error and ServerError(message.before + len(message.body.steps), error.text, error.sqlstate)
 
 

@@ -69,7 +69,7 @@ def test_gets_up_to_speed_soon() -> None:
 
 
 def test_gives_way_to_a_long_batch_at_once() -> None:
-    """One batch that takes four times as long cuts the next one to a quarter; a short one does not double it."""
+    """A batch that takes four times as long cuts the next to a quarter; a short one does not double it."""
     pace = Pace(10_000, row_s=TARGET_S / 10_000)
 
     assert after_batch(pace, LIMITS, (10_000, 4 * TARGET_S)).rows == 2_500
