@@ -37,9 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say_error(str(error), as_json=options.json)
         return _REFUSED
     except KeyboardInterrupt:
-        _say_error(
-            "interrupted; what is recorded stays, the rest is rolled back; run again to go on", as_json=False
-        )
+        text = "interrupted; what is recorded stays, the rest is rolled back; run again to go on"
+        _say_error(text, as_json=options.json)
         return _INTERRUPTED
 
 
@@ -181,13 +180,13 @@ def _plan(options: argparse.Namespace) -> int:
 
     folder = _folder(options)
     plan = engine.inspect(_dsn(options), folder, options=_options(options))
-    if options.json:
-        _write_json([] if plan.refusals else show.plan_json(plan))
-    else:
-        sys.stdout.write("" if plan.refusals else show.plan_text(plan, folder))
     if plan.refusals:
-        _say_error(str(engine.RefusedError(plan.refusals)), as_json=False)
-    return _REFUSED if plan.refusals else 0
+        raise engine.RefusedError(plan.refusals)
+    if options.json:
+        _write_json(show.plan_json(plan))
+    else:
+        sys.stdout.write(show.plan_text(plan, folder))
+    return 0
 
 
 def _up(options: argparse.Namespace) -> int:

@@ -23,7 +23,7 @@ from engines.migrations.sessions.greeting import greet
 from engines.migrations.sessions.lock import hold
 from engines.migrations.sessions.pooler import refuse_known_port, refuse_shared
 from engines.migrations.sessions.retry import Patience
-from engines.migrations.sessions.wire import Session, open_session, send, strings_conform, undo
+from engines.migrations.sessions.wire import Session, open_session, send, strings_conform
 from engines.migrations.sql.shape import Atomic, shape
 from engines.migrations.sql.statements import read_script
 from engines.migrations.verification import counts
@@ -239,7 +239,8 @@ def _apply_locked(
     if counted:
         counts.take(session, job.patience.report)
     # What we knew of versions that another tool has reverted is stale.
-    send(session, f"begin;{ledger.forget_text(stale)};commit;{CLEAN}")
+    ledger.write(session, f"{ledger.forget_text(stale)};", "the record cannot be written")
+    send(session, CLEAN)
     try:
         done = _run_all(job, folder, plan.pending, history)
     finally:
@@ -287,8 +288,7 @@ def _adopt(session: Session, plan: Plan, options: Options) -> None:
     """Record the checksums of files that another tool applied and that are still the same."""
     records = [ledger.adopt_text(file, options) for file in plan.adopted]
     if records:
-        send(session, f"begin;{';'.join(records)};commit")
-        undo(session)
+        ledger.write(session, f"{';'.join(records)};", "what another tool applied cannot be recorded")
 
 
 def _run(job: Job, file: MigrationFile, history: History) -> None:

@@ -7,12 +7,12 @@ that is applied, so the error belongs to the file after the last of them.
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+from engines.migrations.execution.times import Times
 from engines.migrations.execution.whole import Message, compose, run_whole
 from engines.migrations.sessions.wire import undo
 from engines.migrations.sql.shape import Atomic, shape
@@ -30,23 +30,6 @@ if TYPE_CHECKING:
 _CHARACTERS: Final = 64 * 1024
 _RECORD: Final = 1000  # about what a file's message has besides its text and the copy for the history
 _JOIN: Final = ";\n"
-# now() is the time of the message (PostgreSQL manual, "Current Date/Time"), so its files see the same one.
-_CLOCK: Final = re.compile(
-    r"\b(?:now|current_timestamp|current_time|localtimestamp|localtime|transaction_timestamp"
-    r"|statement_timestamp|moddatetime|versioning)\b",
-    re.IGNORECASE,
-)
-# Much cheaper to look for in a long text.
-_CLOCK_WORDS: Final = ("now", "current_time", "localtime", "_timestamp", "moddatetime", "versioning")
-_WRITES: Final = re.compile(
-    r"(?:insert|update|delete|merge|select|with|values|do|call|execute|copy|refresh|\()", re.IGNORECASE
-)
-_TARGET: Final = re.compile(
-    r"(?:insert\s+into|(?:update|delete\s+from)(?:\s+only)?|merge\s+into)\s+"
-    r"(?:[\w$]+\s*\.\s*)?([\w$]+)(?![\w$\s]*[.\"])",
-    re.IGNORECASE,
-)
-_ANY: Final = "*"
 
 
 @dataclass(frozen=True)
@@ -75,9 +58,8 @@ class Packer:
     _ahead: list[Part] = field(default_factory=list)
 
     @cached_property
-    def clock(self) -> bool:
-        """Say whether a file knows now(), so that two files which write rows must not see the same one."""
-        return any(_knows_the_time(file.sql) for file in self.folder)
+    def _times(self) -> Times:
+        return Times(self.folder)
 
     def pack(self, files: Sequence[MigrationFile], *, wide: bool) -> list[Part]:
         """Write the message of the first files that go together; empty: the first one goes alone.
@@ -101,32 +83,12 @@ class Packer:
         for file in files:
             size += 2 * len(file.sql) + _RECORD
             way = self._way(file) if size <= _CHARACTERS else None
-            if way is None or not self._may_follow(file, written):
+            if way is None or not self._times.may_follow(file, written):
                 break
             message = compose(file, way, self.options, shared=bool(parts))
             parts.append(Part(file, way, message, start))
             start += len(message.followed) + len(_JOIN)
         return parts if len(parts) > 1 else []
-
-    @cached_property
-    def triggers(self) -> bool:
-        """Say whether a file may make a trigger, by which writing one table writes others."""
-        return any("trigger" in file.sql.lower() or "create rule" in file.sql.lower() for file in self.folder)
-
-    def _may_follow(self, file: MigrationFile, written: set[str]) -> bool:
-        """Say whether a file writes none of the tables that are written before it in the message.
-
-        Args:
-            file: the next one.
-            written: what those before it write; gets what it writes.
-        """
-        if not self.clock:
-            return True
-        found = _written(file)
-        if found and written and (self.triggers or _ANY in found | written or found & written):
-            return False
-        written |= found
-        return True
 
     def _way(self, file: MigrationFile) -> Atomic | None:
         """Give the shape of a file that is one transaction, of whose end the parser is sure, and not slow."""
@@ -139,21 +101,6 @@ class Packer:
         way = shape(script, transaction=file.directives.transaction)
         whole = script.source is Source.PARSER and file.version not in self.history.progress
         return way if whole and isinstance(way, Atomic) else None
-
-
-def _written(file: MigrationFile) -> set[str]:
-    """Name the tables that a file writes rows of, without their schema; `*` stands for any."""
-    found = set()
-    for statement in read_script(file.sql).statements:
-        if _WRITES.match(file.sql, statement.start):
-            target = _TARGET.match(file.sql, statement.start)
-            found.add(target[1].lower() if target else _ANY)
-    return found
-
-
-def _knows_the_time(sql: str) -> bool:
-    text = sql.lower()
-    return any(word in text for word in _CLOCK_WORDS) and bool(_CLOCK.search(text))
 
 
 def run_batch(job: Job, parts: Sequence[Part], meanwhile: Callable[[], None]) -> int:

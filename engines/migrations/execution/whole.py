@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # RESET ALL leaves the role as it is (PostgreSQL manual, RESET). Deferred checks see the file's settings.
 CLEAN: Final = "set session authorization default;reset role;reset all"
-_TAIL: Final = f"\n;set constraints all immediate;{CLEAN};"
+_CHECKED: Final = f"\n;set constraints all immediate;{CLEAN}"
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,15 @@ class Message:
 
 def limits(file: MigrationFile, options: Options) -> list[str]:
     """Give the statements that set a file's timeouts for one transaction."""
-    lock = file.directives.lock_timeout or f"{options.lock_timeout_ms}ms"
-    found = [f"set local lock_timeout = '{lock}'"]
+    found = [_lock_limit(file, options)]
     if file.directives.statement_timeout:
         found.append(f"set local statement_timeout = '{file.directives.statement_timeout}'")
     return found
+
+
+def _lock_limit(file: MigrationFile, options: Options) -> str:
+    lock = file.directives.lock_timeout or f"{options.lock_timeout_ms}ms"
+    return f"set local lock_timeout = '{lock}'"
 
 
 def compose(
@@ -95,7 +99,9 @@ def compose(
     opening = [shape.begin, *limits(file, options)]
     record = insert_text(file, options, waits=waits, shared=shared)
     body = marked_body(script, shape.start, shape.end, shape.first)
-    return Message(script, ";".join(opening) + ";\n", body, f"{_TAIL}{record}", len(opening))
+    # RESET ALL has ended the limit that keeps others from waiting behind us, should the record have to wait.
+    tail = f"{_CHECKED};{_lock_limit(file, options)};{record}"
+    return Message(script, ";".join(opening) + ";\n", body, tail, len(opening))
 
 
 def run_whole(job: Job, file: MigrationFile, shape: Atomic, *, first: ServerError | None = None) -> None:

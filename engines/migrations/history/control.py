@@ -22,7 +22,6 @@ TABLE: Final = "groundwork.backfills"
 KEYS: Final = "keys"
 NULLS: Final = "nulls"
 VERIFYING: Final = "verify"
-DONE: Final = "done"
 RUN: Final = "run"
 PAUSE: Final = "pause"
 

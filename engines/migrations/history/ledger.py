@@ -168,11 +168,24 @@ def ensure(session: Session, folder: Folder, found: Columns, history: History) -
     """
     table = table_of(folder)
     made = table.prepare(found.get(table.name, set()), folder, history.records)
-    message = f"begin;set local lock_timeout = '4s';{made}{_SIDE_DDL}{control.DDL}commit"
-    error = send(session, message)
+    write(session, f"{made}{_SIDE_DDL}{control.DDL}", "the history tables cannot be made")
+
+
+def write(session: Session, statements: str, problem: str) -> None:
+    """Change the record in a transaction of its own, before any file runs.
+
+    Args:
+        session: autocommit.
+        statements: the changes, each ended by a semicolon.
+        problem: what it means when that fails.
+
+    Raises:
+        FailedError: the login may not, or somebody holds a lock on the tables.
+    """
+    error = send(session, f"begin;set local lock_timeout = '4s';{statements}commit")
     if error:
         undo(session)
-        text = f"the history tables cannot be made: {error.text} (SQLSTATE {error.sqlstate})"
+        text = f"{problem}: {error.text} (SQLSTATE {error.sqlstate})"
         raise FailedError(text, file="", statement=None, position=None, sqlstate=error.sqlstate)
 
 
