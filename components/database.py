@@ -37,6 +37,10 @@ class SchemaSpec(Protocol):
         """Seconds that one migration may try, in all, to get its locks."""
 
     @property
+    def lock_timeout(self) -> float:
+        """Seconds that one of these tries may wait."""
+
+    @property
     def disposable(self) -> bool:
         """Mark the database as one that `scripts/db reset` may empty."""
 
@@ -126,6 +130,7 @@ def _migrations(spec: SchemaSpec, project: Project, *, phase: str) -> dict[str, 
         "checks": content.digest([Path(spec.dir) / "checks"]),
         "layout": spec.layout,
         "lock_wait_s": spec.lock_wait,
+        "lock_timeout_s": spec.lock_timeout,
         "disposable": spec.disposable,
         "verify": spec.verify,
         "allow_out_of_order": spec.allow_out_of_order,

@@ -120,6 +120,7 @@ def _options(props: Props, plan: Plan) -> engines.migrations.Options:
         phase=None if is_all else "expand",
         allow_out_of_order=bool(props["allow_out_of_order"]),
         retry_s=float(props["lock_wait_s"]),
+        lock_timeout_ms=max(round(float(props["lock_timeout_s"]) * 1000), 1),
         count_rows=bool(props["verify"]),
     )
     return engines.migrations.signed(options, Path(props["folder"]))

@@ -151,10 +151,12 @@ class Migrations(Section):
     """How the files are named; auto detects it."""
     lock_wait: Seconds = 300.0
     """How long, in all, one migration may try to get its locks."""
+    lock_timeout: Seconds = 0.1
+    """How long one of these tries may wait, and so make the product wait; a file may say otherwise."""
     disposable: bool = False
     """Mark the database as one that `scripts/db reset` may empty."""
     verify: bool = True
-    """Run the assertions of checks/*.sql after every update."""
+    """Compare the database with the files and with checks/ after every update."""
     allow_out_of_order: bool = False
     """Apply a file that sorts before one already applied, instead of refusing it."""
 

@@ -116,6 +116,13 @@ def _selection(command: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="while locks are not granted (default: 300)",
     )
+    command.add_argument(
+        "--lock-timeout",
+        type=float,
+        default=0.1,
+        metavar="SECONDS",
+        help="that one try may wait, and so make the product wait (default: 0.1)",
+    )
 
 
 def _dsn(options: argparse.Namespace) -> str:
@@ -148,6 +155,7 @@ def _options(options: argparse.Namespace) -> Options:
         allow_out_of_order=getattr(options, "allow_out_of_order", False),
         wait_s=getattr(options, "wait", 600.0),
         retry_s=getattr(options, "lock_retry", 300.0),
+        lock_timeout_ms=max(round(getattr(options, "lock_timeout", 0.1) * 1000), 1),
         count_rows=True,
     )
     return signed(wanted, options.dir)

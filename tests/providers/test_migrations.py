@@ -23,7 +23,7 @@ def props(database: str, tmp_path: Path) -> dict[str, Any]:
         session.execute("create table a as select n from generate_series(1, 100) n")
     fixed = {"disposable": False, "verify": True, "allow_out_of_order": False, "stack": "test"}
     where = {"dsn": database, "folder": str(tmp_path), "layout": "auto"}
-    return {**where, **fixed, "phase": "expand", "lock_wait_s": 5}
+    return {**where, **fixed, "phase": "expand", "lock_wait_s": 5, "lock_timeout_s": 0.1}
 
 
 def test_result_that_does_not_hold_fails_the_update(props: dict[str, Any], tmp_path: Path) -> None:

@@ -198,3 +198,14 @@ def test_other_errors_are_not_tried_again(project: Project) -> None:
     with pytest.raises(FailedError):
         project.up()
     assert project.value("select last_value from tries") == 1
+
+
+def test_limit_of_a_try(project: Project) -> None:
+    """How long a try waits for a lock is the run's limit, or the file's own."""
+    project.write(
+        _001_a="create table seen as select current_setting('lock_timeout') as was",
+        _002_b="-- groundwork: lock-timeout=3s\ninsert into seen select current_setting('lock_timeout')",
+    )
+    assert project.command("up", "--lock-timeout", "0.25").returncode == 0
+
+    assert project.rows("select was from seen order by 1") == [("250ms",), ("3s",)]
