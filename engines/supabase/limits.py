@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+_WINDOW_S = 60.0
 # A little more than a window: what a server may ask for at most.
 LONGEST_WAIT_S = 65.0
 _APART = ("custom-hostname", "vanity-subdomain")
@@ -130,7 +131,7 @@ class Limiter:
 
     def _renew(self, window: _Window) -> None:
         window.left = None if window.limit is None else max(window.limit - window.under_way, 1)
-        window.ends_at = self._clock() + LONGEST_WAIT_S
+        window.ends_at = self._clock() + _WINDOW_S
 
     def _window(self, path: str) -> _Window:
         name = next((part for part in _APART if f"/{part}" in path), "")
