@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 FORM = b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.ts"\r\n\r\n\x00\r\n1\r\n--b--\r\n'
 
 
+# What must not be there for a call to create it.
+LACKING = {("signing_keys", "take_over_legacy"): "GET /v1/projects/{ref}/config/auth/signing-keys/legacy"}
+
+
 @dataclass
 class ContractService:
     """Judges each request by the contracts, and answers it with a sample of one of them.
@@ -25,12 +29,14 @@ class ContractService:
     Attributes:
         contract: position of the contract whose schema the answers fit, where both have the operation.
         status: the state that projects have.
+        lacking: the route of what is not there, which answers 404.
     """
 
     operations: Operations
     contract: int
     fill: Fill
     status: str
+    lacking: str = ""
     seen: list[str] = field(default_factory=list)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -40,6 +46,8 @@ class ContractService:
         known = [one for one in self.operations.of(request) if one.answer] or self.operations.of(request)
         operation = known[min(self.contract, len(known) - 1)]
         self.seen.append(f"{operation.method} {operation.template}")
+        if self.seen[-1] == self.lacking:
+            return httpx.Response(404, json={"message": "not there"})
         if operation.template.endswith("/{function_slug}/body"):
             return httpx.Response(
                 200, content=FORM, headers={"content-type": "multipart/form-data; boundary=b"}

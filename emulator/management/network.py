@@ -86,12 +86,14 @@ def replace_networks(body: Networks, project: Project, projects: AllProjects) ->
 @router.patch("/network-restrictions")
 def change_networks(body: ChangeNetworks, project: Project, projects: AllProjects) -> dict[str, Any]:
     """Add networks to the lists and take some away; the answer has them as one list with types."""
-    now, add, remove = sections.effective(project, "network"), body.add.model_dump(), body.remove.model_dump()
-    lists = {
-        name: [one for one in dict.fromkeys([*now[name], *add[name]]) if one not in remove[name]]
-        for name in _LISTS.values()
-    }
-    shown = get_networks(_keep(projects, project, lists))
+    add, remove = body.add.model_dump(), body.remove.model_dump()
+    with projects.store.lock:
+        now = sections.effective(projects.store.get(project.ref), "network")
+        lists = {
+            name: [one for one in dict.fromkeys([*now[name], *add[name]]) if one not in remove[name]]
+            for name in _LISTS.values()
+        }
+        shown = get_networks(_keep(projects, project, lists))
     typed = [
         {"address": address, "type": f"v{version}"}
         for version, name in _LISTS.items()

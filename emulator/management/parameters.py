@@ -18,7 +18,7 @@ from emulator.errors import ApiError
 from emulator.management.bodies import ActiveProject, AllProjects, Body, Project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
     from emulator.projects import Projects
 
@@ -86,12 +86,25 @@ def get_parameters(project: Project) -> dict[str, Any]:
     return project.config.get("postgres", {})
 
 
+# What takes effect without a restart, and whether it is set.
+_CHANGEABLE = """
+    select s.name, bool_or(f.name is not null)
+    from pg_settings s
+    left join pg_file_settings f on f.name = s.name and f.sourcefile like '%/postgresql.auto.conf'
+    where s.context in ('sighup', 'superuser', 'user')
+    group by s.name
+"""
+_NAMES = frozenset(
+    field.alias or name for name, field in ChangeParameters.model_fields.items() if name != "restart_database"
+)
+
+
 @router.put("")
 def replace_parameters(
     body: ChangeParameters, project: ActiveProject, projects: AllProjects
 ) -> dict[str, Any]:
     """Set the parameters of the body and take back all others."""
-    return _change(projects, project.ref, body.given())
+    return _change(projects, project.ref, lambda _: body.given())
 
 
 @router.patch("")
@@ -99,29 +112,42 @@ def change_parameters(
     body: ChangeParameters, project: ActiveProject, projects: AllProjects
 ) -> dict[str, Any]:
     """Set the parameters of the body."""
-    return _change(projects, project.ref, {**project.config.get("postgres", {}), **body.given()})
+    return _change(projects, project.ref, lambda old: {**old, **body.given()})
 
 
-def _change(projects: Projects, ref: str, wanted: dict[str, Any]) -> dict[str, Any]:
+def _change(
+    projects: Projects, ref: str, change: Callable[[dict[str, Any]], dict[str, Any]]
+) -> dict[str, Any]:
+    """Make the parameters those that `change` makes of the old ones, all or none of them."""
     with projects.store.lock:
         record = projects.store.get(ref)
         old = record.config.get("postgres", {})
+        wanted = change(old)
         try:
             with instance.connect(instance.admin_dsn(record)) as session:
-                _apply(session, old.keys() - wanted.keys(), wanted)
+                _apply_or_restore(session, wanted, old)
         except psycopg.Error as error:
             said = str(error).splitlines()[0]
             raise ApiError(400, f"Failed to update project's Postgres config: {said}") from error
         return projects.store.replace_section(ref, "postgres", wanted).config["postgres"]
 
 
-def _apply(session: psycopg.Connection, dropped: Iterable[str], wanted: dict[str, Any]) -> None:
-    """Set what takes effect without a restart."""
-    rows = session.execute("select name from pg_settings where context in ('sighup', 'superuser', 'user')")
-    changeable = {name for (name,) in rows}
-    for name in changeable.intersection(dropped):
-        session.execute(sql.SQL("alter system reset {}").format(sql.Identifier(name)))
-    for name in changeable & wanted.keys():
-        value = sql.Literal(str(wanted[name]).lower() if isinstance(wanted[name], bool) else wanted[name])
-        session.execute(sql.SQL("alter system set {} = {}").format(sql.Identifier(name), value))
+def _apply_or_restore(session: psycopg.Connection, wanted: dict[str, Any], old: dict[str, Any]) -> None:
+    try:
+        _apply(session, wanted)
+    except psycopg.Error:
+        # A setting that PostgreSQL took before it refused another one would show at the next reload.
+        _apply(session, old)
+        raise
+
+
+def _apply(session: psycopg.Connection, wanted: dict[str, Any]) -> None:
+    """Set what takes effect without a restart, and take back all that is not wanted."""
+    changeable: dict[str, bool] = dict(session.execute(_CHANGEABLE).fetchall())
+    for name in sorted(_NAMES & changeable.keys()):
+        if name in wanted:
+            value = sql.Literal(str(wanted[name]).lower() if isinstance(wanted[name], bool) else wanted[name])
+            session.execute(sql.SQL("alter system set {} = {}").format(sql.Identifier(name), value))
+        elif changeable[name]:
+            session.execute(sql.SQL("alter system reset {}").format(sql.Identifier(name)))
     session.execute("select pg_reload_conf()")

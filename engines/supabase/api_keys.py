@@ -36,6 +36,12 @@ class ApiKey(Answer):
     description: str | None = None
     secret_jwt_template: dict[str, Any] | None = None
 
+    def is_like(self, wanted: dict[str, Any]) -> bool:
+        """Tell whether it is what was asked for, as far as the answer says."""
+        said = {"secret_jwt_template": self.secret_jwt_template} if self.secret_jwt_template else {}
+        given = {"type": self.type, "name": self.name, "description": self.description, **said}
+        return all(given[name] == value for name, value in wanted.items() if name in given)
+
 
 _KEYS: TypeAdapter[tuple[ApiKey, ...]] = TypeAdapter(tuple[ApiKey, ...])
 
@@ -66,15 +72,23 @@ class Keys:
         return found[0] if found else None
 
     def create(self, ref: str, kind: Kind, name: str, description: str | None = None) -> ApiKey:
-        """Create a key; of lower case letters, digits and _, a name has 4 to 64.
+        """Create a key, or take over the one that is there and equal; of a-z, 0-9 and _, a name has 4 to 64.
 
         A secret key stands for the role `service_role`.
+
+        Raises:
+            ConflictError: another key has this name.
         """
         body: dict[str, Any] = {"type": kind, "name": name}
         if description is not None:
             body["description"] = description
         if kind == "secret":
             body["secret_jwt_template"] = {"role": "service_role"}
+
+        def find() -> ApiKey | None:
+            found = self.find(ref, kind, name)
+            return found if found and found.is_like(body) else None
+
         call = Call(
             "POST",
             project_path(ref, "api-keys"),
@@ -83,7 +97,7 @@ class Keys:
             params=_REVEAL,
             repeatable=False,
         )
-        return create_once(self._session, call, self._one, lambda: self.find(ref, kind, name))
+        return find() or create_once(self._session, call, self._one, find)
 
     def change(self, ref: str, key_id: str, **changes: str | None) -> ApiKey:
         """Change `name` or `description` of a key; its value stays."""

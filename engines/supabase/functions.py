@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from email import message_from_bytes
+from email import message_from_bytes, message_from_string
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
@@ -137,6 +137,7 @@ def _files(reply: Reply) -> dict[str, bytes]:
     files = {}
     for part in (b"\r\n" + reply.content).split(boundary)[1:-1]:
         fields, _, content = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
-        if name := message_from_bytes(fields).get_filename():
+        # A browser's form has names as they are, in UTF-8 (RFC 7578, 5.1).
+        if name := message_from_string(fields.decode(errors="replace")).get_filename():
             files[name] = content
     return files

@@ -64,6 +64,10 @@ def _records(ownership: Any, validation: Any) -> tuple[DnsRecord, ...]:
     return tuple(DnsRecord(name=name, value=value) for name, value in pairs if name and value)
 
 
+def _says_none(error: RejectedError) -> bool:
+    return any(words in str(error).lower() for words in _NONE)
+
+
 class Hostnames:
     """The host names of projects; the service takes only ten requests a minute for them."""
 
@@ -78,12 +82,12 @@ class Hostnames:
         except NotFoundError:
             return None
         except RejectedError as error:
-            if any(words in str(error).lower() for words in _NONE):
+            if _says_none(error):
                 return None
             raise
 
     def claim(self, ref: str, name: str) -> Hostname:
-        """Ask for a name; what it says is to be put into DNS."""
+        """Ask for a name, unless the project has it; what it says is to be put into DNS."""
 
         def find() -> Hostname | None:
             found = self.get(ref)
@@ -96,7 +100,7 @@ class Hostnames:
             body={"custom_hostname": name},
             repeatable=False,
         )
-        return create_once(self._session, call, Hostname.parse, find)
+        return find() or create_once(self._session, call, Hostname.parse, find)
 
     def verify(self, ref: str) -> Hostname:
         """Let the platform look at DNS again."""
@@ -108,7 +112,11 @@ class Hostnames:
 
     def delete(self, ref: str) -> None:
         """Give the name up; one that is gone already is no error."""
-        self._session.remove(self._call("DELETE", ref, "", "deleting"))
+        try:
+            self._session.remove(self._call("DELETE", ref, "", "deleting"))
+        except RejectedError as error:
+            if not _says_none(error):
+                raise
 
     def _call(self, method: str, ref: str, rest: str, verb: str) -> Call:
         path = project_path(ref, "custom-hostname")

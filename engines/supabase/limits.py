@@ -19,10 +19,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+_WINDOW_S = 60.0
 # A little more than a window: what a server may ask for at most.
 LONGEST_WAIT_S = 65.0
 _APART = ("custom-hostname", "vanity-subdomain")
 _TOO_MANY = 429
+# Ends of one window that answers tell differ by their rounding and their way; windows differ by a minute.
+_SAME_END_S = 10.0
 
 
 @dataclass
@@ -54,38 +57,58 @@ class Limiter:
         self._lock = threading.Lock()
         self._windows: dict[str, _Window] = defaultdict(_Window)
 
-    def enter(self, path: str) -> None:
-        """Wait until a request to `path` may be sent, and count it; `leave` ends it."""
+    def enter(self, path: str) -> float:
+        """Wait until a request to `path` may be sent, count it, and give the time; `leave` ends it."""
         window = self._window(path)
         while True:
             with self._lock:
                 wait_s = self._wait_s(window)
                 if wait_s is None:
                     window.under_way += 1
-                    return
+                    return self._clock()
                 ends_at = window.ends_at
             self._pause(wait_s)
             self._end_window(window, ends_at)
 
-    def leave(self, path: str, status: int | None, headers: Mapping[str, str]) -> None:
-        """Learn from an answer; a `status` of None means that there was none."""
+    def leave(
+        self, path: str, status: int | None, headers: Mapping[str, str], entered_at: float | None = None
+    ) -> None:
+        """Learn from an answer.
+
+        Args:
+            path: what `enter` was given.
+            status: None: there was no answer.
+            headers: of the answer.
+            entered_at: what `enter` gave; None: just now.
+        """
         window = self._window(path)
+        is_refused = status == _TOO_MANY
         with self._lock:
             window.under_way -= 1
-            left, reset_s = _number(headers, "remaining"), wait_asked_s(headers)
-            if status == _TOO_MANY and reset_s is not None:
-                left = 0
-            if left is None or reset_s is None:
+            now = self._clock()
+            sent_at = now if entered_at is None else entered_at
+            left = 0 if is_refused else _number(headers, "remaining")
+            reset_s = wait_asked_s(headers) if is_refused else _number(headers, "reset")
+            if left is None or reset_s is None or (sent_at + reset_s <= now and not is_refused):
+                # The service says nothing, or counted the request in a window that may be over by now.
                 return
             window.limit = _number(headers, "limit") or window.limit
-            self._learn(window, left - window.under_way, min(reset_s, LONGEST_WAIT_S))
+            ends_in_s = min(reset_s, LONGEST_WAIT_S)
+            self._learn(window, left - window.under_way, sent_at + ends_in_s, now + ends_in_s)
 
-    def _learn(self, window: _Window, left: int, reset_s: float) -> None:
-        now = self._clock()
-        is_same = window.left is not None and now < window.ends_at
-        # Answers overtake each other: in one window, the smallest number is the newest.
-        window.left = min(left, window.left) if is_same and window.left is not None else left
-        window.ends_at = max(window.ends_at, now + reset_s) if is_same else now + reset_s
+    @staticmethod
+    def _learn(window: _Window, left: int, earliest: float, latest: float) -> None:
+        """Learn how much is left of a window that ends between two times.
+
+        Which window it is, is told by its end alone: the whole seconds of answers let an old window seem to
+        last on for a moment when the next one has begun.
+        """
+        if window.left is not None and earliest - _SAME_END_S < window.ends_at < latest + _SAME_END_S:
+            # Answers overtake each other: in one window, the smallest number is the newest.
+            window.left = min(left, window.left)
+            window.ends_at = max(window.ends_at, earliest)
+        else:
+            window.left, window.ends_at = left, latest
 
     def _wait_s(self, window: _Window) -> float | None:
         """Take one request from the window, or give the seconds until the next one."""
@@ -108,7 +131,7 @@ class Limiter:
 
     def _renew(self, window: _Window) -> None:
         window.left = None if window.limit is None else max(window.limit - window.under_way, 1)
-        window.ends_at = self._clock() + LONGEST_WAIT_S
+        window.ends_at = self._clock() + _WINDOW_S
 
     def _window(self, path: str) -> _Window:
         name = next((part for part in _APART if f"/{part}" in path), "")
@@ -128,12 +151,12 @@ def shared_limiter(api_url: str, token: str) -> Limiter:
 
 
 def wait_asked_s(headers: Mapping[str, str]) -> float | None:
-    """Give the seconds until requests are taken again, by the answer's headers; None: they do not say."""
-    found = [_number(headers, "reset"), _retry_after_s(headers)]
+    """Give the seconds until requests are taken again, by the headers of a 429; None: they do not say."""
+    found = [_number(headers, "reset"), retry_after_s(headers)]
     return max((float(one) for one in found if one is not None), default=None)
 
 
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Read `retry-after`: seconds, or a time that counts from the answer's own `date` (RFC 9110, 10.2.3)."""
     text = headers.get("retry-after", "")
     if (seconds := _whole(text)) is not None:

@@ -19,6 +19,10 @@ SERVICES = ("auth", "db", "rest", "storage")
 HEALTHY = "ACTIVE_HEALTHY"
 PAUSED = "INACTIVE"
 _GOING = frozenset({"GOING_DOWN", "REMOVED"})
+# Awake, or on the way there; from any other state a project is restored, or the service says why not.
+_AWAKE = frozenset(
+    {HEALTHY, "ACTIVE_UNHEALTHY", "COMING_UP", "RESTORING", "RESTARTING", "UPGRADING", "RESIZING"}
+)
 _ADVICE = {
     "INIT_FAILED": "the platform could not create it; delete it, then run the update again",
     "RESTORE_FAILED": "its restore failed; see the project's page on the platform",
@@ -29,8 +33,6 @@ _ADVICE = {
     "REMOVED": "it was deleted",
 }
 _POLL_S = 2.0
-# The service makes the project's machine before it answers.
-_CREATE_TIMEOUT_S = 120.0
 _DELETE_TIMEOUT_S = 300.0
 _NOT_READY = "not ready for deletion"
 
@@ -76,7 +78,7 @@ class Projects:
             body=wanted.body(),
             secrets=(wanted.db_pass,),
             repeatable=False,
-            timeout_s=_CREATE_TIMEOUT_S,
+            timeout_s=self._session.create_timeout_s,
         )
         find = lambda: self.find(wanted.name, wanted.organization_slug)  # noqa: E731 - a name for what is found
         return create_once(self._session, call, models.Project.read, find)
@@ -158,7 +160,7 @@ class Projects:
 
     def restore(self, ref: str) -> None:
         """Begin to wake a paused project; one that is awake already is no error."""
-        self._turn(ref, "restore", "restoring", lambda status: status not in {"PAUSING", PAUSED})
+        self._turn(ref, "restore", "restoring", _AWAKE.__contains__)
 
     def _turn(self, ref: str, way: str, verb: str, is_done: Callable[[str], bool]) -> None:
         """Ask for another state unless the project has it or is on its way."""

@@ -21,7 +21,7 @@ from engines.supabase.errors import (
     fate_of,
     from_status,
 )
-from engines.supabase.limits import LONGEST_WAIT_S, wait_asked_s
+from engines.supabase.limits import LONGEST_WAIT_S, retry_after_s, wait_asked_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -102,12 +102,14 @@ class Timing:
         clock: tells seconds from any beginning.
         timeout_s: seconds without a byte after which a request counts as lost.
         attempts: how often a request that may be repeated is tried.
+        create_timeout_s: `timeout_s` for creating a project, whose machine is made before the answer.
     """
 
     pause: Callable[[float], None]
     clock: Callable[[], float]
     timeout_s: float
     attempts: int = ATTEMPTS
+    create_timeout_s: float = 120.0
 
 
 class Session:
@@ -133,6 +135,11 @@ class Session:
     def clock(self) -> Callable[[], float]:
         """Tell the seconds since any beginning."""
         return self._timing.clock
+
+    @property
+    def create_timeout_s(self) -> float:
+        """Seconds without a byte after which creating a project counts as lost."""
+        return self._timing.create_timeout_s
 
     def hide(self, secrets: Iterable[str | None]) -> None:
         """Let no error and no log record of this session show these values."""
@@ -197,7 +204,7 @@ class Session:
 
     def _try(self, call: Call) -> Reply | httpx.TransportError:
         """Send a call once, within the limit."""
-        self._limiter.enter(call.path)
+        entered_at = self._limiter.enter(call.path)
         status, headers = None, httpx.Headers()
         try:
             reply = self._transfer(call)
@@ -211,7 +218,7 @@ class Session:
         except httpx.DecodingError:
             raise self.unexpected(call, "its compression is broken") from None
         finally:
-            self._limiter.leave(call.path, status, headers)
+            self._limiter.leave(call.path, status, headers, entered_at)
         _log.debug("%s %s: %d", call.method, call.path, reply.status)
         return reply
 
@@ -280,12 +287,12 @@ def _pause_s(outcome: Reply | httpx.TransportError, attempt: int) -> float:
     """
     longest = min(_FIRST_PAUSE_S * 2.0**attempt, _LONGEST_PAUSE_S)
     spread = random.uniform(longest / 2, longest)  # noqa: S311 - spreads callers
-    asked_s = wait_asked_s(outcome.headers) if isinstance(outcome, Reply) else None
-    if not asked_s or not isinstance(outcome, Reply):
+    if not isinstance(outcome, Reply):
         return spread
     if outcome.status == 429:
-        return 0
-    return min(asked_s, LONGEST_WAIT_S) + spread if "retry-after" in outcome.headers else spread
+        return 0 if wait_asked_s(outcome.headers) else spread
+    # The limit's headers tell of the limit, not of this failure.
+    return min(retry_after_s(outcome.headers) or 0, LONGEST_WAIT_S) + spread
 
 
 def _message(reply: Reply) -> str:

@@ -44,20 +44,29 @@ class ThirdParties:
         return self._session.read(call, _ALL.validate_python)
 
     def find(self, ref: str, source: dict[str, Any]) -> ThirdParty | None:
-        """Find an issuer by what it was made from; None: there is none."""
-        found = [one for one in self.all(ref) if one.source() == source]
+        """Find an issuer by what it was made from, where None counts as not set; None: there is none."""
+        wanted = _given(source)
+        found = [one for one in self.all(ref) if one.source() == wanted]
         return found[0] if found else None
 
     def create(self, ref: str, source: dict[str, Any]) -> ThirdParty:
-        """Trust an issuer: one of `oidc_issuer_url`, `jwks_url` and `custom_jwks`."""
+        """Trust an issuer, unless it is trusted: one of `oidc_issuer_url`, `jwks_url` and `custom_jwks`."""
+
+        def find() -> ThirdParty | None:
+            return self.find(ref, source)
+
         action = f"adding a third-party issuer to project {ref}"
-        call = Call("POST", _path(ref), action, body=source, repeatable=False)
-        return create_once(self._session, call, ThirdParty.model_validate, lambda: self.find(ref, source))
+        call = Call("POST", _path(ref), action, body=_given(source), repeatable=False)
+        return find() or create_once(self._session, call, ThirdParty.model_validate, find)
 
     def delete(self, ref: str, issuer_id: str) -> None:
         """Trust an issuer no longer; one that is gone already is no error."""
         action = f"removing a third-party issuer from project {ref}"
         self._session.remove(Call("DELETE", _path(ref, segment(issuer_id)), action))
+
+
+def _given(source: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in source.items() if value is not None}
 
 
 def _path(ref: str, *parts: str) -> str:

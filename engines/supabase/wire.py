@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from engines.supabase.errors import InvalidSettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from pydantic_core import ErrorDetails
 
@@ -84,6 +84,12 @@ class Settings(BaseModel):
         except ValidationError:
             # A newer service may answer other types or limits; what it says is what is there.
             return cls.model_construct(None, **raw)
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """Let repr and str show the known fields that are set, and no secret."""
+        for name, value in self.values().items():
+            if name in self.names():
+                yield name, "[secret]" if value and name in self.secrets else value
 
     def values(self) -> dict[str, Any]:
         """Give the fields that are set, as the API spells them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -12,7 +13,7 @@ from engines.supabase import CreateProject, Limiter, ManagementClient, Timing
 from tests.fix_emulator import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.fix_emulator import Emulator
 
@@ -33,7 +34,7 @@ def add(emulator: Emulator, **fault: Any) -> None:
 
 def impatient(emulator: Emulator) -> ManagementClient:
     """Give a client that waits for an answer for a short time only, and does not wait between tries."""
-    timing = Timing(lambda _: None, lambda: 0.0, 0.5)
+    timing = Timing(lambda _: None, lambda: 0.0, 0.5, create_timeout_s=0.5)
     return ManagementClient(emulator.api_url, emulator.token, timing=timing, limiter=Limiter(lambda _: None))
 
 
@@ -98,7 +99,6 @@ def test_client_reads_through_faults(fault: dict[str, Any], faulty: Emulator) ->
         {"kind": "status", "status": 500},
         {"kind": "status", "status": 429, "headers": {"retry-after": "1"}},
         {"kind": "cut_after"},
-        {"kind": "late", "seconds": 1},
     ],
     ids=lambda fault: f"{fault['kind']} {fault.get('status', '')}",
 )
@@ -114,6 +114,59 @@ def test_client_creates_one_project_through_faults(fault: dict[str, Any], faulty
         client.projects.delete(made.ref)
 
     assert found == [made.ref]
+
+
+def test_client_gives_a_late_create_up(faulty: Emulator, caplog: pytest.LogCaptureFixture) -> None:
+    """A create that is answered after the client gave up is found by a look, and not sent again."""
+    caplog.set_level(logging.DEBUG, "engines.supabase")
+    add(faulty, kind="late", seconds=5, method="POST", path="/v1/projects")
+
+    with impatient(faulty) as client:
+        made = client.projects.create(
+            CreateProject("too-late", "groundwork", "eu-central-1", "a long password")
+        )
+        wait_until(lambda: faulty.status(made.ref) != "COMING_UP", "the project to come up")
+        found = [one.ref for one in client.projects.all() if one.name == "too-late"]
+        client.projects.delete(made.ref)
+
+    assert found == [made.ref]
+    sent = [record.getMessage() for record in caplog.records if "POST /v1/projects:" in record.getMessage()]
+    assert sent == ["POST /v1/projects: timed out"]
+
+
+SIGNING_KEY = {"kty": "EC", "crv": "P-256", "x": "eA", "y": "eQ", "d": "ZA", "kid": "for-the-faults"}
+THINGS: dict[str, tuple[Callable[[ManagementClient, str], Any], Callable[[ManagementClient, str], Any]]] = {
+    "api-keys": (
+        lambda client, ref: client.keys.create(ref, "secret", "for_faults", "once"),
+        lambda client, ref: [one for one in client.keys.all(ref) if one.name == "for_faults"],
+    ),
+    "config/auth/third-party-auth": (
+        lambda client, ref: client.third_parties.create(
+            ref, {"oidc_issuer_url": "https://once.test", "jwks_url": None}
+        ),
+        lambda client, ref: client.third_parties.all(ref),
+    ),
+    "config/auth/signing-keys": (
+        lambda client, ref: client.signing_keys.create(ref, "ES256", SIGNING_KEY),
+        lambda client, ref: client.signing_keys.all(ref),
+    ),
+}
+
+
+@pytest.mark.parametrize("path", THINGS)
+def test_repeated_creates_make_one(path: str, faulty: Emulator) -> None:
+    """A create whose answer is lost, and the same one of the next run, leave one thing, which both give."""
+    create, listed = THINGS[path]
+    ref = faulty.create("repeats").ref
+    add(faulty, kind="cut_after", method="POST", path=f"/v1/projects/{ref}/{path}")
+
+    with impatient(faulty) as client:
+        first, second = create(client, ref), create(client, ref)
+        found = listed(client, ref)
+        client.projects.delete(ref)
+
+    assert [one.id for one in found] == [first.id] == [second.id]
+    assert faulty.client.get(FAULTS).json() == []
 
 
 def test_client_creates_nothing_in_doubt(faulty: Emulator) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 from emulator import p256
+from tests.fix_emulator import wait_until
 
 if TYPE_CHECKING:
     import httpx
@@ -56,6 +60,72 @@ def test_parameter_that_postgres_refuses_is_not_kept(platform_project: Project) 
     assert answer.status_code == 400
     assert 'invalid value for parameter "work_mem"' in answer.json()["message"]
     assert ask(platform_project, "GET", POSTGRES).json() == {}
+
+
+def set_on_server(project: Project) -> dict[str, str]:
+    """Give what was set on the project's server, in force or not."""
+    with psycopg.connect(project.admin_dsn) as session:
+        rows = session.execute(
+            "select name, setting from pg_file_settings where sourcefile like '%/postgresql.auto.conf'"
+        )
+        return {name: value for name, value in rows if name != "extension_control_path"}
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_refused_parameters_leave_nothing_half_done(method: str, platform_project: Project) -> None:
+    """When PostgreSQL refuses one parameter, none of the others is set, and what was set stays."""
+    before = {"statement_timeout": "55s", "checkpoint_timeout": "7min"}
+    ask(platform_project, "PUT", POSTGRES, before).raise_for_status()
+    good = {"statement_timeout": "66s", "log_lock_waits": True, "log_duration": True, "log_temp_files": "5MB"}
+
+    answer = ask(
+        platform_project, method, POSTGRES, {**good, "work_mem": "a lot", "wal_sender_timeout": "9s"}
+    )
+
+    assert answer.status_code == 400
+    assert set_on_server(platform_project) == before
+    assert ask(platform_project, "GET", POSTGRES).json() == before
+
+
+def at_once(project: Project, path: str, bodies: list[dict[str, Any]]) -> None:
+    """Send a PATCH with each body, all at the same time."""
+    together = threading.Barrier(len(bodies), timeout=60)
+
+    def change(body: dict[str, Any]) -> None:
+        together.wait()
+        ask(project, "PATCH", path, body).raise_for_status()
+
+    with ThreadPoolExecutor(len(bodies)) as pool:
+        list(pool.map(change, bodies))
+
+
+def test_changes_of_parameters_at_once_lose_none(platform_project: Project) -> None:
+    """Each PATCH leaves what the others, at the same time, set."""
+    ask(platform_project, "PUT", POSTGRES, {}).raise_for_status()
+    names = ("log_checkpoints", "log_duration", "log_lock_waits", "log_replication_commands")
+    wanted = {
+        **dict.fromkeys(names, True),
+        "statement_timeout": "44s",
+        "work_mem": "5MB",
+        "max_wal_size": "2GB",
+    }
+
+    at_once(platform_project, POSTGRES, [{name: value} for name, value in wanted.items()])
+
+    assert ask(platform_project, "GET", POSTGRES).json() == wanted
+    assert set_on_server(platform_project).keys() == wanted.keys()
+    ask(platform_project, "PUT", POSTGRES, {}).raise_for_status()
+
+
+def test_networks_added_at_once_are_all_there(platform_project: Project) -> None:
+    """Each PATCH leaves what the others, at the same time, added."""
+    ask(platform_project, "POST", "network-restrictions/apply", {}).raise_for_status()
+    wanted = [f"203.0.113.{number}/32" for number in range(12)]
+
+    at_once(platform_project, "network-restrictions", [{"add": {"dbAllowedCidrs": [one]}} for one in wanted])
+
+    found = ask(platform_project, "GET", "network-restrictions").json()["config"]["dbAllowedCidrs"]
+    assert sorted(found) == sorted(wanted)
 
 
 @pytest.mark.parametrize(
@@ -164,11 +234,27 @@ def test_buckets_are_the_database_s(platform_project: Project) -> None:
 def test_login_roles_are_ended(platform_project: Project) -> None:
     """The logins that were made are gone, and their sessions with them."""
     made = ask(platform_project, "POST", "cli/login-role", {"read_only": True}).json()
-    ask(platform_project, "DELETE", "cli/login-role").raise_for_status()
+    dsn = platform_project.login(made["role"], made["password"])
+    with psycopg.connect(dsn, autocommit=True) as session:
+        session.execute("select 1")
+        ask(platform_project, "DELETE", "cli/login-role").raise_for_status()
+        # pg_terminate_backend only asks: the server's answer to the next statement tells when it was heard.
+        ended = wait_until(lambda: _said_at_end(session), "the session to be ended")
     rows = platform_project.sql("select rolname from pg_roles where rolname like 'cli\\_login%'")
 
     assert made["role"].startswith("cli_login_")
     assert rows == []
+    assert "terminating connection due to administrator command" in ended
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(dsn)
+
+
+def _said_at_end(session: psycopg.Connection) -> str:
+    try:
+        session.execute("select 1")
+    except psycopg.OperationalError as error:
+        return str(error)
+    return ""
 
 
 def test_function_without_its_entrypoint_is_refused(platform_project: Project) -> None:

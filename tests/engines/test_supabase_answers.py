@@ -218,6 +218,40 @@ def test_no_hostname_is_none(message: str) -> None:
         assert asked.hostnames.get(REF) is None
 
 
+@pytest.mark.parametrize("message", ["No custom hostname configuration found.", "Resource has been removed"])
+def test_hostname_that_is_gone_is_deleted(message: str) -> None:
+    """A delete whose first answer was lost finds nothing any more, which is what was wanted."""
+    service = Service(httpx.ReadTimeout("slow"), answer(400, {"message": message}))
+
+    with service.client() as asked:
+        asked.hostnames.delete(REF)
+
+    assert service.methods() == ["DELETE", "DELETE"]
+
+
+def test_other_refusal_to_delete_a_hostname_is_told() -> None:
+    """What the service refuses for another reason is an error."""
+    service = Service(answer(400, {"message": "locked"}))
+
+    with service.client() as asked, pytest.raises(supabase.RejectedError, match="locked"):
+        asked.hostnames.delete(REF)
+
+
+def test_files_have_their_names() -> None:
+    """Names of files that are not ASCII come back as they are, in each spelling of a form."""
+    head = 'content-disposition: form-data; name="file"; '
+    parts = [('filename="a/ü €.ts"', "1"), ("filename*=UTF-8''%C3%A4.ts", "2")]
+    form = "".join(f"--b\r\n{head}{name}\r\n\r\n{content}\r\n" for name, content in parts) + "--b--\r\n"
+    service = Service(
+        httpx.Response(
+            200, content=form.encode(), headers={"content-type": "multipart/form-data; boundary=b"}
+        )
+    )
+
+    with service.client() as asked:
+        assert asked.functions.files(REF, "hello") == {"a/ü €.ts": b"1", "ä.ts": b"2"}
+
+
 def test_parts_are_asked_for_at_the_same_time() -> None:
     """All parts of a project are asked for in one round: ten requests are under way at once."""
     together = threading.Barrier(10, timeout=30)

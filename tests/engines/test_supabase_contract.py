@@ -12,7 +12,7 @@ import pytest
 
 from engines import supabase
 from engines.supabase import ManagementClient
-from tests.contract_service import ContractService
+from tests.contract_service import LACKING, ContractService
 from tests.fix_management import REF, TOKEN
 from tests.samples import Fill
 from tests.supabase_calls import BUNDLE, CALLS
@@ -35,9 +35,8 @@ def test_call_keeps_to_the_contracts(
 ) -> None:
     """A function sends what a contract allows and nothing beside it, and reads every answer it may get."""
     act, route = CALLS[called]
-    service = ContractService(
-        operations, contract, fill, "ACTIVE_HEALTHY" if called[1] == "pause" else "INACTIVE"
-    )
+    status = "ACTIVE_HEALTHY" if called[1] == "pause" else "INACTIVE"
+    service = ContractService(operations, contract, fill, status, LACKING.get(called, ""))
 
     with service.client() as client:
         act(client)

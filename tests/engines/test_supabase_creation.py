@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+import re
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -10,13 +12,15 @@ import pytest
 
 from engines import supabase
 from engines.supabase import Fate, Limiter, ManagementClient, Timing
-from tests.fix_management import PROJECT, REF, TOKEN, WANTED
+from tests.fix_management import PROJECT, REF, TOKEN, WANTED, Service, answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 KEY = {"id": "1b8f2a6e-6f0e-4f0a-9d5e-0123456789ab", "algorithm": "ES256", "status": "standby"}
 OLD_KEY = {**KEY, "id": "0b8f2a6e-6f0e-4f0a-9d5e-0123456789ab", "status": "in_use"}
+OTHER_ID = "2b8f2a6e-6f0e-4f0a-9d5e-0123456789ab"
+OTHER_KEY = {**KEY, "id": OTHER_ID, "public_jwk": {"kid": "k0"}}
 ISSUER = {
     "id": KEY["id"],
     "type": "custom",
@@ -91,12 +95,16 @@ class Maker:
         faults: what happens to each creation in turn; None: it succeeds.
         is_made: whether a creation that fails makes the thing all the same.
         late: how many looks see nothing yet of what was made.
+        look_s: seconds that a look takes.
+        blind: what becomes of looks after the first creation; None: they succeed.
     """
 
     kind: Kind
     faults: list[httpx.Response | Exception | None]
     is_made: bool = False
     late: int = 0
+    look_s: float = 0.0
+    blind: Exception | None = None
     made: list[dict[str, Any]] = field(default_factory=list)
     creations: int = 0
     now: float = 0.0
@@ -105,6 +113,9 @@ class Maker:
         """Create, or list what there is."""
         if request.method == "GET":
             assert request.url.path == self.kind.look
+            self.now += self.look_s if self.creations else 0
+            if self.blind and self.creations:
+                raise self.blind
             self.late -= 1 if self.made else 0
             return httpx.Response(200, json=self.kind.listed(self.made if self.late < 0 else []))
         assert request.url.path == self.kind.path
@@ -233,6 +244,108 @@ def test_refusal_is_told_at_once(kind: str, status: int) -> None:
     assert maker.now == 0
 
 
+# What the next run finds, by what each of them is told.
+AGAIN = {
+    **{name: KINDS[name] for name in ("key", "issuer", "hostname")},
+    "issuer with nulls": replace(
+        KINDS["issuer"],
+        act=lambda c: c.third_parties.create(REF, {"oidc_issuer_url": "https://a.test", "jwks_url": None}),
+    ),
+    "signing key with a name": replace(
+        KINDS["signing key"],
+        act=lambda c: c.signing_keys.create(REF, "ES256", {"kty": "EC", "kid": "k1", "d": "canary"}),
+        made={**KEY, "public_jwk": {"kty": "EC", "kid": "k1"}},
+        listed=lambda made: {"keys": [OLD_KEY, OTHER_KEY, *made]},
+    ),
+    "signing key beside known ones": replace(
+        KINDS["signing key"],
+        act=lambda c: c.signing_keys.create(REF, "ES256", known=[OTHER_ID]),
+        listed=lambda made: {"keys": [OLD_KEY, OTHER_KEY, *made]},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", AGAIN)
+def test_next_run_takes_over(kind: str) -> None:
+    """What was made, and shows only when the patience is over, is taken by the next run."""
+    maker = Maker(AGAIN[kind], [httpx.ReadTimeout("slow")], is_made=True, late=20)
+
+    with pytest.raises(supabase.UnavailableError, match="run the update again: it takes over what it finds"):
+        maker.create()
+    maker.create()
+
+    assert maker.creations == 1
+    assert len(maker.made) == 1
+
+
+def test_what_cannot_be_told_apart_is_not_promised() -> None:
+    """A signing key that nothing tells from others is not taken over, and the text says so."""
+    maker = Maker(KINDS["signing key"], [httpx.ReadTimeout("slow")])
+
+    with pytest.raises(supabase.UnavailableError, match="remove what you find before you run") as caught:
+        maker.create()
+
+    assert "takes over" not in str(caught.value)
+
+
+def test_nulls_are_not_sent() -> None:
+    """A source that is not set is left out of the request."""
+    service = Service(answer(200, []), answer(201, ISSUER))
+
+    with service.client() as client:
+        client.third_parties.create(REF, {"oidc_issuer_url": "https://a.test", "jwks_url": None})
+
+    assert json.loads(service.requests[1].content) == {"oidc_issuer_url": "https://a.test"}
+
+
+@pytest.mark.parametrize("there", [{"description": "other"}, {"secret_jwt_template": {"role": "anon"}}])
+def test_other_key_of_the_name_is_no_match(there: dict[str, Any]) -> None:
+    """A key that has the name and is another one is not taken, and the service's refusal is told."""
+    key = {
+        "id": "1",
+        "type": "secret",
+        "name": "for_jobs",
+        "api_key": "canary",
+        "description": "ours",
+        **there,
+    }
+    service = Service(answer(200, [key]), answer(409, {"message": "exists already"}))
+
+    with service.client() as client, pytest.raises(supabase.ConflictError, match="exists already"):
+        client.keys.create(REF, "secret", "for_jobs", "ours")
+
+
+def test_legacy_key_that_is_one_already_is_given() -> None:
+    """The old secret is taken over once; who asks again gets the key."""
+    service = Service(answer(200, OLD_KEY))
+
+    with service.client() as client:
+        assert client.signing_keys.take_over_legacy(REF).id == OLD_KEY["id"]
+    assert service.methods() == ["GET"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fault", [*LOST, *ANSWERED], ids=_name)
+def test_creation_and_look_that_both_fail_are_told(kind: str, fault: httpx.Response | Exception) -> None:
+    """When the look cannot reach the service either, the creation is what is in doubt, not the look."""
+    maker = Maker(KINDS[kind], [fault], blind=httpx.ConnectError("no route"))
+
+    with pytest.raises(supabase.UnavailableError, match=r"Nobody knows whether .*no route") as caught:
+        maker.create()
+
+    assert caught.value.fate is Fate.UNKNOWN
+    assert re.match("creating|claiming|adding", str(caught.value))
+    assert maker.creations == 1
+
+
+def test_look_ends_by_the_clock() -> None:
+    """Looks that take long end when the patience is over, and the text has the time that really passed."""
+    maker = Maker(KINDS["project"], [httpx.ReadTimeout("slow")], look_s=15)
+
+    with pytest.raises(supabase.UnavailableError, match="nothing was found for 51 s"):
+        maker.create()
+
+
 def test_blind_look_creates_nothing() -> None:
     """A service that cannot be looked at is not asked to create again."""
     calls: list[str] = []
@@ -247,7 +360,7 @@ def test_blind_look_creates_nothing() -> None:
         ManagementClient(
             "https://api.test", TOKEN, transport=transport, limiter=Limiter(), timing=timing
         ) as client,
-        pytest.raises(supabase.UnavailableError, match="listing the projects failed"),
+        pytest.raises(supabase.UnavailableError, match=r"creating the project.*listing the projects failed"),
     ):
         client.projects.create(WANTED)
 

@@ -251,6 +251,7 @@ def test_function_is_deployed_and_given_back(
     files = {
         "functions/a/index.ts": "export const ü = 1\r\n".encode(),
         "functions/a/data.bin": bytes(range(256)),
+        "functions/a/größe €.txt": b"1",
     }
     first = part.deploy(own_project.ref, supabase.Bundle("a", "functions/a/index.ts", files))
     again = part.deploy(own_project.ref, supabase.Bundle("a", "functions/a/index.ts", files))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
+from emulator.frame import RateLimit
 from engines import supabase
 from engines.supabase import Limiter, ManagementClient, Timing
 from engines.supabase.limits import shared_limiter
@@ -212,6 +213,87 @@ def test_busy_service_says_when_to_come_back() -> None:
         client.projects.get(REF)
 
     assert 7 <= service.pauses[0] <= 8
+
+
+def test_limit_s_time_is_not_the_failure_s() -> None:
+    """A 503 that also says when the limit's window ends is repeated after its `retry-after`."""
+    told = {"retry_after": "7", "x_ratelimit_reset": "50", "x_ratelimit_remaining": "9"}
+    service = Service(answer(503, None, **told), answer(200, PROJECT))
+
+    with service.client() as client:
+        client.projects.get(REF)
+
+    assert len(service.pauses) == 1
+    assert 7 <= service.pauses[0] <= 8
+
+
+def test_failure_s_time_is_not_the_limit_s() -> None:
+    """The `retry-after` of anything but a 429 does not move the end of the window."""
+    time = Time()
+    limiter = time.limiter()
+    limiter.enter(PATH)
+    limiter.leave(PATH, 503, {**headers(0, reset=5), "retry-after": "40"})
+
+    limiter.enter(PATH)
+
+    assert 5 <= time.pauses[0] <= 6
+
+
+def test_windows_that_roll_over_hold_nobody_up() -> None:
+    """Whole seconds let an old window seem to last on; what is left of it does not count for the next one."""
+    time = Time()
+    limiter, service = time.limiter(), RateLimit(120, time.clock)
+
+    while time.now < 1200:
+        entered_at = limiter.enter(PATH)
+        allowance = service.take()
+        assert allowance is not None
+        limiter.leave(PATH, 200, allowance.headers(), entered_at)
+        time.now += 2.15
+
+    assert time.pauses == []
+
+
+def test_answer_of_a_window_that_is_over_is_ignored() -> None:
+    """A create that took long tells of the window in which it began; that one ended."""
+    time = Time()
+    limiter = time.limiter()
+    entered_at = limiter.enter(PATH)
+    time.now = 100
+    limiter.leave(PATH, 201, headers(0, reset=50), entered_at)
+
+    limiter.enter(PATH)
+
+    assert time.pauses == []
+
+
+def test_late_answer_does_not_move_the_window() -> None:
+    """An answer that was under way for long is of the same window, which ends when the others said."""
+    time = Time()
+    limiter = time.limiter()
+    entered_at = limiter.enter(PATH)
+    time.now = 30
+    pass_through(limiter, 1, reset=30)
+    limiter.leave(PATH, 201, headers(100, reset=60), entered_at)
+    limiter.enter(PATH)
+
+    limiter.enter(PATH)
+
+    assert len(time.pauses) == 1
+    assert 30 <= time.pauses[0] <= 31
+
+
+def test_late_refusal_counts() -> None:
+    """After 429 the wait is what the service says, however long the answer took."""
+    time = Time()
+    limiter = time.limiter()
+    entered_at = limiter.enter(PATH)
+    time.now = 100
+    limiter.leave(PATH, 429, {"retry-after": "20"}, entered_at)
+
+    limiter.enter(PATH)
+
+    assert 20 <= time.pauses[0] <= 21
 
 
 def test_limiter_belongs_to_service_and_token() -> None:

@@ -126,6 +126,41 @@ class TestWait:
             client.projects.wait_until_healthy(REF, lambda _: None, 0)
 
 
+class TestRestore:
+    """What is not awake is woken."""
+
+    @pytest.mark.parametrize(
+        "status",
+        [
+            *("ACTIVE_HEALTHY", "ACTIVE_UNHEALTHY", "COMING_UP", "RESTORING", "RESTARTING"),
+            *("UPGRADING", "RESIZING"),
+        ],
+    )
+    def test_awake_project_is_left_alone(self, status: str) -> None:
+        """A project that is awake or on its way there is not asked."""
+        service = Service(answer(200, {**PROJECT, "status": status}))
+
+        with service.client() as client:
+            client.projects.restore(REF)
+
+        assert service.methods() == ["GET"]
+
+    @pytest.mark.parametrize(
+        "status", ["INACTIVE", "PAUSING", "PAUSE_FAILED", "RESTORE_FAILED", "INIT_FAILED", "SOMETHING_NEW"]
+    )
+    def test_others_are_restored_or_refused(self, status: str) -> None:
+        """From each other state the service is asked, and its refusal is told."""
+        project, refusal = answer(200, {**PROJECT, "status": status}), answer(400, {"message": "not now"})
+
+        with Service(project, answer(201)).client() as client:
+            client.projects.restore(REF)
+        with (
+            Service(project, refusal).client() as client,
+            pytest.raises(supabase.RejectedError, match="not now"),
+        ):
+            client.projects.restore(REF)
+
+
 class TestDelete:
     """Deleting is done once, waits for what is coming up, and forgives what is gone."""
 

@@ -84,6 +84,20 @@ def test_secret_settings_are_hidden(status: int, caplog: pytest.LogCaptureFixtur
     assert "canary" not in _said(caught.value) + caplog.text
 
 
+@pytest.mark.parametrize("status", [400, 409, 500, 599])
+def test_private_key_is_hidden(status: int) -> None:
+    """A signing key that was sent is hidden, after a look that went well."""
+    echo = _echo(status)
+
+    def service(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"keys": []}) if request.method == "GET" else echo(request)
+
+    with _client(service) as client, pytest.raises(supabase.SupabaseError) as caught:
+        client.signing_keys.create(REF, "ES256", {"kty": "EC", "d": "canary-private"})
+
+    assert "canary" not in _said(caught.value)
+
+
 def test_secret_in_sql_is_hidden() -> None:
     """A secret that SQL or its parameters hold is hidden when it is named as one."""
     with _client(_echo(400)) as client, pytest.raises(supabase.RejectedError) as caught:
@@ -119,11 +133,26 @@ def test_what_was_read_is_hidden_later(name: str) -> None:
             client.projects.get(REF)
 
 
-@pytest.mark.parametrize("name", ["keys.all", "keys.pairs", "database.temporary_login"])
+@pytest.mark.parametrize("name", READERS)
 def test_values_do_not_show_themselves(name: str) -> None:
     """The text of a value that holds a secret leaves it out."""
     with _client(lambda _: httpx.Response(200, json=ANSWERS[name])) as client:
-        assert "canary" not in repr(READERS[name](client))
+        found = READERS[name](client)
+
+    assert "canary" not in f"{found!r} {found}"
+
+
+def test_settings_show_what_is_set() -> None:
+    """Of settings the fields that are set are shown, secret ones and unknown ones without their values."""
+    settings = supabase.AuthSettings.of({**SETTINGS, "jwt_exp": 3600, "external_apple_secret": None})
+    newer = supabase.AuthSettings.read({"jwt_exp": "1h", "new_secret": "canary"})
+
+    assert "canary" not in f"{settings!r} {settings} {newer!r} {newer}"
+    assert "jwt_exp=3600" in repr(settings)
+    assert "smtp_pass='[secret]'" in repr(settings)
+    assert "external_apple_secret=None" in repr(settings)
+    assert "site_url" not in repr(settings)
+    assert repr(newer) == "AuthSettings(jwt_exp='1h')"
 
 
 def test_secret_of_the_tokens_is_not_given_out() -> None:
