@@ -84,8 +84,12 @@ def _own(session: Session, folder: Folder, rules: Rules, found: ledger.Columns) 
     lost[ROW_SECURITY] += open_tables(session, rules)
     undo(session)
     checks = [_check(name, lost[name], _note(name, expected.unknown)) for name in lost]
-    nulls = null_violations(session, rules, complete=not plan.pending)
-    return [*checks, *_row_counts(session, plan, rules, found), _check(NULLS, nulls)]
+    nulls, uncounted = null_violations(session, rules, complete=not plan.pending)
+    return [
+        *checks,
+        *_row_counts(session, plan, rules, found),
+        _check(NULLS, nulls, _not_counted(uncounted)),
+    ]
 
 
 def _row_counts(session: Session, plan: Plan, rules: Rules, found: ledger.Columns) -> list[Check]:
@@ -93,8 +97,11 @@ def _row_counts(session: Session, plan: Plan, rules: Rules, found: ledger.Column
     if counts.TABLE not in found:
         return []
     shrunk, unknown = counts.violations(session, plan.entries, rules)
-    note = f"not counted: {', '.join(unknown)}" if unknown else ""
-    return [_check(ROW_COUNTS, shrunk, note)]
+    return [_check(ROW_COUNTS, shrunk, _not_counted(unknown))]
+
+
+def _not_counted(names: Sequence[str]) -> str:
+    return f"not counted: {', '.join(names)}" if names else ""
 
 
 def _note(name: Group, unknown: dict[Group, str]) -> str:
