@@ -21,7 +21,7 @@ from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamesp
 join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 where c.relkind in ('r', 'p', 'f', 'v', 'm') and n.nspname = any(%s) and c.relname::text = any(%s)
 """
-# CHECK (c IS NOT NULL) NOT VALID and, from PostgreSQL 18 on, NOT NULL c NOT VALID. The expression is looked at
+# CHECK (c IS NOT NULL) NOT VALID and, from PostgreSQL 18 on, NOT NULL c NOT VALID. The expression is taken
 # as the catalog has it, as pg_get_constraintdef() would wait for a lock on the table.
 _PROMISED: Final[LiteralString] = r"""
 select n.nspname::text, t.relname::text, a.attname::text, k.conname::text

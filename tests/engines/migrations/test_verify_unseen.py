@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import psycopg
+import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from engines.migrations import Check, verify
@@ -56,3 +58,27 @@ class TestNulls:
 
         assert nulls.ok
         assert nulls.message.startswith("not counted: public.a.x (query would be affected by row-level sec")
+
+
+class TestRows:
+    """Large tables of which the server has no statistics, as after a crash."""
+
+    @pytest.mark.parametrize("known", [True, False])
+    def test_statistics_are_lost(self, project: Project, *, known: bool) -> None:
+        """What the last ANALYZE found stands for them; without, the table is named as not counted."""
+        with psycopg.connect(project.dsn, autocommit=True) as session:
+            session.execute(
+                "create table a with (autovacuum_enabled = off) as "
+                "select n, repeat('x', 500) x from generate_series(1, 20000) n"
+            )
+            session.execute("analyze a" if known else "select 1")
+            session.execute("select pg_stat_force_next_flush()")
+            session.execute("select pg_stat_reset_single_table_counters('a'::regclass)")
+        project.write(_001_a="delete from a where n > 15000")
+        done = project.command("up", "--json")
+
+        messages = {check["name"]: check["message"] for check in json.loads(done.stdout)["checks"]}
+        if known:
+            assert "public.a had about 20,000 rows before the run" in messages["row counts"]
+        else:
+            assert messages["row counts"] == "not counted: public.a"
