@@ -13,11 +13,12 @@ from engines.migrations.sessions.wire import send, undo
 from engines.migrations.verification.checks import Check, check_files, shorten
 from engines.migrations.verification.expectation import POLICIES, ROW_SECURITY, TABLES
 from engines.migrations.verification.exposure import open_tables
+from engines.migrations.verification.names import lost_schemas, lost_tables
 from engines.migrations.verification.nulls import null_violations
 from engines.migrations.verification.presence import absent, expected_of_history
 from engines.migrations.verification.rows import Rows, compare_rows
 from engines.migrations.verification.rows import settle as settle_rows
-from engines.migrations.verification.rules import read_rules
+from engines.migrations.verification.rules import FILE, read_rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +42,7 @@ _ADVICE: Final = {
     "below [shrink] in checks/rules.toml and run again (the next time, put `-- groundwork: shrinks=TABLE` at "
     "the head of the file)",
     NULLS: "fill the columns with a further migration",
+    FILE: "correct the name in checks/rules.toml, or make the schema with a further migration",
 }
 
 
@@ -91,7 +93,16 @@ def _own(session: Session, folder: Folder, rules: Rules) -> tuple[Plan, Rows, li
     rows = compare_rows(session, folder, plan, rules) if plan.history.unverified else Rows()
     checks += [_check(ROW_COUNTS, rows.shrunk, "\n".join(rows.notes))] if plan.history.unverified else []
     nulls, uncounted = null_violations(session, rules, complete=not plan.pending)
-    return plan, rows, [*checks, _check(NULLS, nulls, _not_counted(uncounted))]
+    checks += [_check(NULLS, nulls, _not_counted(uncounted)), *_names(session, rules, plan)]
+    return plan, rows, checks
+
+
+def _names(session: Session, rules: Rules, plan: Plan) -> list[Check]:
+    """Say which names of the rules lead nowhere; what pending files will make is no violation."""
+    schemas, tables = lost_schemas(session, rules), lost_tables(session, rules)
+    if plan.pending:
+        schemas, tables = [], [*schemas, *tables]
+    return [_check(FILE, schemas, "\n".join(tables))] if schemas or tables else []
 
 
 def _noted(check: Check, note: str) -> Check:
