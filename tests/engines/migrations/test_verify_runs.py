@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.engines.migrations.conftest import Project
 
 COUNTED = "select exists (select from groundwork.row_counts)"
+VERIFIED = "verified: tables, policies, row security, row counts, nulls"
 SHRINKS = "-- groundwork: shrinks=a\ntruncate a"
 
 
@@ -154,10 +155,12 @@ class TestEnd:
         with psycopg.connect(rows.dsn) as session:
             session.execute("lock table groundwork.row_counts in share mode")
             said = row_counts(rows, rows.folder).message
+            told = rows.command("up").stdout.splitlines()
 
         assert said == (
             "the next run compares again, as the counts cannot be removed: "
             "canceling statement due to lock timeout"
         )
-        assert rows.command("up").stdout.splitlines()[-1].startswith("verified: ")
+        assert told[-2:] == [f"note: row counts: {said}", VERIFIED]
+        assert rows.command("up").stdout.splitlines()[-1] == VERIFIED
         assert not rows.value(COUNTED)
