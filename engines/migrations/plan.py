@@ -106,11 +106,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class History:
-    """What was done: applied versions and unfinished files and backfills, all by version."""
+    """What was done: applied versions and unfinished files and backfills, all by version; is it verified?"""
 
     records: Mapping[str, Record] = field(default_factory=dict)
     progress: Mapping[str, Progress] = field(default_factory=dict)
     backfills: Mapping[str, Unfinished] = field(default_factory=dict)
+    unverified: bool = False
 
     def begun(self, version: str) -> bool:
         """Say whether a part of a version is applied."""

@@ -135,8 +135,8 @@ def inspect(dsn: str, folder: Folder, *, options: Options | None = None) -> Plan
         RefusedError: it is a transaction pooler.
     """
     with _open(dsn) as session:
-        plan, found = _plan(dsn, session, folder, options, _CAREFUL)
-        return replace(plan, unverified=counts.TABLE in found)
+        plan, _found = _plan(dsn, session, folder, options, _CAREFUL)
+        return replace(plan, unverified=plan.history.unverified)
 
 
 def survey(dsn: str, folder: Folder) -> tuple[Plan, Mapping[str, Detail]]:
@@ -192,7 +192,7 @@ def _apply_once(
     with _open(patience.dsn) as session:
         plan, found = _plan(patience.dsn, session, folder, options)
         if plan.refusals or (ledger.is_ready(found, folder) and not plan.pending and not plan.adopted):
-            return replace(_done(_allowed(plan), []), to_verify=counts.TABLE in found), None
+            return replace(_done(_allowed(plan), []), to_verify=plan.history.unverified), None
         with hold(session, options.wait_s, patience.report) as holder:
             job = Job(session, replace(options, holder=holder), patience)
             return _apply_locked(job, folder, plan, seen)
@@ -249,7 +249,7 @@ def _apply_locked(
         counts.publish(session)
     ran = plan.pending[:done]
     known = frozenset(history.records) | {file.version for file in ran}
-    outcome = replace(_done(plan, ran), to_verify=bool(ran) or counts.TABLE in found)
+    outcome = replace(_done(plan, ran), to_verify=bool(ran) or history.unverified)
     return outcome, None if ran == plan.pending else known
 
 

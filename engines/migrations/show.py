@@ -150,8 +150,9 @@ def recorded_text(files: Sequence[str], database: str) -> str:
 
 
 def verified_text(checks: Sequence[Check]) -> str:
-    """Name the checks that hold; nothing when none was asked."""
-    return f"verified: {', '.join(check.name for check in checks)}\n" if checks else ""
+    """Name the checks that hold, below what they had to leave out; nothing when none was asked."""
+    notes = [f"note: {check.name}: {line}\n" for check in checks for line in check.message.splitlines()]
+    return "".join([*notes, f"verified: {', '.join(check.name for check in checks)}\n"]) if checks else ""
 
 
 def checks_json(checks: Sequence[Check]) -> list[dict[str, Any]]:

@@ -125,7 +125,14 @@ def _entries(path: Path) -> tuple[list[os.DirEntry[str]], tuple[str, ...]]:
 def _is_candidate(entry: os.DirEntry[str]) -> bool:
     """Say whether an entry claims to be a migration: `.sql` in any case, not hidden."""
     claims = entry.name.lower().endswith(".sql") and not entry.name.startswith(".")
-    return claims and (bool(NAME.fullmatch(entry.name)) or not entry.is_dir())
+    return claims and (bool(NAME.fullmatch(entry.name)) or not _is_dir(entry))
+
+
+def _is_dir(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _name_problems(name: str) -> list[str]:

@@ -86,6 +86,7 @@ _ISO: Final = sql.SQL("set datestyle = 'ISO'")
 _PROGRESS_QUERY: Final = sql.SQL(
     "select version, done, prefix, running, error is not null from groundwork.migration_progress"
 )
+_UNVERIFIED: Final = sql.SQL("select 1 from groundwork.row_counts limit 1")
 _INSERT_SIDE: Final[LiteralString] = """
 insert into groundwork.migrations (version, file, checksum, phase, retries, lock_wait_ms, actor, stack,
   tool_version, git_commit, applied_at, duration_ms)
@@ -123,6 +124,7 @@ delete from groundwork.backfills where version = {}"""
 _SIDE: Final = "groundwork.migrations"
 _STATEMENTS: Final = "groundwork.migration_statements"
 _PROGRESS: Final = "groundwork.migration_progress"
+_COUNTS: Final = "groundwork.row_counts"
 _SUPABASE: Final[HistoryTable] = SupabaseTable()
 _DRIZZLE: Final[HistoryTable] = DrizzleTable()
 
@@ -202,6 +204,7 @@ def read(session: Session, found: Columns, folder: Folder) -> History:
     queries = [table.query(columns, has_side=_SIDE in found)] if columns else []
     queries += [_PROGRESS_QUERY] if _PROGRESS in found else []
     queries += [sql.SQL(control.UNFINISHED)] if control.TABLE in found else []
+    queries += [_UNVERIFIED] if _COUNTS in found else []
     if not queries:
         return History()
     cursor = session.execute(sql.SQL(";").join([_ISO, *queries]))
@@ -215,7 +218,10 @@ def read(session: Session, found: Columns, folder: Folder) -> History:
         cursor.nextset()
     begun = cursor.fetchall() if control.TABLE in found else []
     backfills = {str(row[0]): Unfinished(*row) for row in begun}  # type: ignore[arg-type]  # rows are untyped
-    return History(records, progress, backfills)
+    if _COUNTS in found and len(queries) > 1:
+        cursor.nextset()
+    unverified = _COUNTS in found and cursor.fetchall() != []
+    return History(records, progress, backfills, unverified)
 
 
 def insert_text(

@@ -85,6 +85,11 @@ def _try(session: Session) -> int:
     return int(str(row[0])) if row and row[0] else 0
 
 
+def is_held(session: Session) -> bool:
+    """Say whether a run is under way."""
+    return session.execute(_HOLDER, {"key": KEY}).fetchone() is not None
+
+
 def holder(session: Session) -> str:
     """Name who holds the lock: pid, application, user and since when it is connected."""
     row = session.execute(_HOLDER, {"key": KEY}).fetchone()

@@ -38,8 +38,9 @@ class Check:
 
 
 def check_files(session: Session, folder: Folder) -> tuple[Check, ...]:
-    """Run every `checks/*.sql` below a folder, each read-only and rolled back."""
-    return tuple(_check(session, path) for path in sorted(folder.checks.glob("*.sql")))
+    """Run every `checks/*.sql` below a folder that is not hidden, each read-only and rolled back."""
+    paths = sorted(path for path in folder.checks.glob("*.sql") if not path.name.startswith("."))
+    return tuple(_check(session, path) for path in paths)
 
 
 def _check(session: Session, path: Path) -> Check:

@@ -1,7 +1,7 @@
 """How many rows tables had before a run, kept until its verification has passed: did some get lost?
 
-The table of the counts is also the mark of a run that is not verified. It outlives a killed run, so that the
-next one still compares with the rows before the first try.
+The rows of the counts are also the mark of a run that is not verified. They outlive a killed run, so that the
+next one still compares with the rows before the first try; what tables were made since has no count.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from engines.migrations.files.backfill import name_parts
+from engines.migrations.sessions.lock import KEY
 from engines.migrations.sessions.wire import ask, send, undo
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from engines.migrations.sessions.wire import Session
     from engines.migrations.verification.rules import Rules
 
-TABLE: Final = "groundwork.row_counts"
 _LEAST: Final = 10  # fewer lost rows are no alarm
 # Small tables are counted, of others the server's own estimate is taken; each try is bounded. The exception
 # ends each count's subtransaction, and with it the locks on the table and its indexes.
@@ -50,16 +50,17 @@ declare
   is_exact boolean;
   began timestamptz := clock_timestamp();
 begin
+  if exists (select from groundwork.row_counts) then
+    return;
+  end if;
   for item in
-    select n.nspname::text as schema_name, c.relname::text as table_name, c.oid
+    select n.nspname::text as schema_name, c.relname::text as table_name, c.oid, c.reltuples
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname !~ '^pg_'
       and n.nspname not in ('information_schema', 'groundwork', 'supabase_migrations', 'drizzle')
       and pg_catalog.pg_has_role(c.relowner, 'USAGE')
       and not exists (select from pg_catalog.pg_depend d
         where d.objid = c.oid and d.classid = 'pg_catalog.pg_class'::regclass and d.deptype = 'e')
-      and not exists (select from groundwork.row_counts k
-        where k.schema_name = n.nspname and k.table_name = c.relname)
     order by 1, 2
   loop
     number := null;
@@ -70,6 +71,9 @@ begin
         execute format('select count(*) from only %I.%I', item.schema_name, item.table_name) into number;
       else
         number := pg_stat_get_live_tuples(item.oid);
+        if number = 0 and pg_relation_size(item.oid) > 0 then
+          number := case when item.reltuples > 0 then item.reltuples end;
+        end if;
       end if;
       raise exception 'counted';
     exception
@@ -79,9 +83,16 @@ begin
     insert into groundwork.row_counts (schema_name, table_name, relation, rows, exact)
     values (item.schema_name, item.table_name, item.oid, number, is_exact);
   end loop;
+  insert into groundwork.row_counts (schema_name, table_name, relation, rows, exact)
+  values ('', '', 0, null, false);
 end $count$;
 commit
 """
+# The row of no table: the run is not verified, even where there is nothing to compare.
+_MARK: Final = (
+    "insert into groundwork.row_counts (schema_name, table_name, relation, exact)"
+    " values ('', '', 0, false) on conflict do nothing"
+)
 # What the server knows of this session's rows is otherwise up to a second old.
 _PUBLISH: Final = "select pg_catalog.pg_stat_force_next_flush()"
 _COMPARE: Final[LiteralString] = """
@@ -93,14 +104,32 @@ from groundwork.row_counts k left join lateral (
   where c.relkind in ('r', 'p')
     and (c.oid = k.relation or (n.nspname = k.schema_name and c.relname = k.table_name))
   order by n.nspname = k.schema_name and c.relname = k.table_name desc limit 1) t on true
+where k.relation <> 0
 order by 1, 2
 """
-_FORGET: Final = (
-    "begin read write;set local lock_timeout = '2s';drop table if exists groundwork.row_counts;commit"
+# A run that is under way needs the counts. What only reads the table, such as pg_dump, is no hindrance.
+_LOCK: Final = (
+    f"begin read write;set local lock_timeout = '2s';select pg_catalog.pg_try_advisory_xact_lock({KEY})"
 )
+_FORGET: Final = "delete from groundwork.row_counts;commit"
 _BEGIN: Final = "begin read only;set local lock_timeout = '1s';set local row_security = off"
 _QUICK: Final = "set local statement_timeout = '10s'"
 _SLOW: Final = "set local statement_timeout = '60s'"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What became of the rows.
+
+    Attributes:
+        shrunk: a text for each table that lost more rows than it may.
+        unknown: names of tables that could not be counted.
+        left: why it is left to another run whether tables shrunk as they were meant to.
+    """
+
+    shrunk: list[str]
+    unknown: list[str]
+    left: list[str]
 
 
 @dataclass(frozen=True)
@@ -138,9 +167,11 @@ class Count:
 
 
 def take(session: Session, report: Callable[[str], None]) -> None:
-    """Count all tables before the first file; what an earlier try has counted stays."""
+    """Count all tables before the first file; where an earlier try has counted, only its counts stay."""
     error = send(session, _TAKE.strip())
     if error:
+        undo(session)
+        send(session, _MARK)
         undo(session)
         report(f"the rows are not counted before the run: {error.text}")
 
@@ -151,10 +182,23 @@ def publish(session: Session) -> None:
     undo(session)
 
 
-def forget(session: Session) -> None:
-    """End the comparison: the run is verified."""
-    send(session, _FORGET)
+def forget(session: Session, is_current: Callable[[], bool]) -> str:
+    """End the comparison, as the run is verified; say why not, if it goes on.
+
+    Args:
+        session: autocommit.
+        is_current: says whether the history is the one that was verified; asked while no run can change it.
+    """
+    answers, error = ask(session, _LOCK)
+    if not error and answers[-1][0][0] != "t":
+        kept = "another run is under way, whose verification will end the comparison"
+    elif not error and not is_current():
+        kept = "another run has changed the history, so the next verification will end the comparison"
+    else:
+        error = error or send(session, _FORGET)
+        kept = f"the next run compares again, as the counts cannot be removed: {error.text}" if error else ""
     undo(session)
+    return kept
 
 
 def compare(session: Session) -> list[Count]:
@@ -169,9 +213,12 @@ def compare(session: Session) -> list[Count]:
 
 
 def recount(session: Session, count: Count) -> Count:
-    """Count a table whose estimate says that it lost rows; where that takes too long the estimate stays."""
+    """Count a table whose estimate says that it lost rows; where that takes too long the estimate stays.
+
+    An estimate of none is that of a server that has lost its statistics.
+    """
     [number] = _exactly(session, [count], _SLOW)
-    return count if number is None else _with(count, number)
+    return _with(count, count.after or None) if number is None else _with(count, number)
 
 
 def _count(row: Sequence[object]) -> Count:
@@ -204,17 +251,29 @@ def _query(count: Count) -> str:
     return sql.SQL("select count(*) from {}").format(sql.Identifier(*count.now or ())).as_string(None)
 
 
-def violations(session: Session, entries: Sequence[Entry], rules: Rules) -> tuple[list[str], list[str]]:
-    """List the tables that lost more rows than they may, and, as a note, those that could not be counted."""
-    counts = compare(session)
-    found = []
-    for first in counts:
+def judge(session: Session, entries: Sequence[Entry], rules: Rules) -> Comparison:
+    """Tell which tables lost more rows than they may, and of which that is not known."""
+    result = Comparison([], [], [])
+    for first in compare(session):
         percent = _allowed(first, entries, rules)
         count = recount(session, first) if first.is_shrunk(percent) and not first.exact else first
-        if count.is_shrunk(percent):
-            found.append(_violation(count, percent))
-    unknown = [str(count) for count in counts if count.now and (count.before is None or count.after is None)]
-    return found, unknown
+        strange = _strange(count, entries)
+        if count.is_shrunk(percent) and strange:
+            result.left.append(f"{_violation(count, percent)}, but {strange} may mean to shrink it")
+        elif count.is_shrunk(percent):
+            result.shrunk.append(_violation(count, percent))
+        elif count.now and (count.before is None or count.after is None):
+            result.unknown.append(str(count))
+    return result
+
+
+def _strange(count: Count, entries: Sequence[Entry]) -> str:
+    """Name a version that was applied after the count and whose file is not in the folder."""
+    for entry in entries:
+        at = entry.record.applied_at if entry.record else None
+        if entry.status == "missing" and at and at >= count.counted_at:
+            return f"version {entry.version}, which this folder does not have,"
+    return ""
 
 
 def _allowed(count: Count, entries: Sequence[Entry], rules: Rules) -> float:
@@ -226,10 +285,10 @@ def _allowed(count: Count, entries: Sequence[Entry], rules: Rules) -> float:
 
 
 def _shrinks(count: Count, entries: Sequence[Entry]) -> Iterator[str]:
-    """Give the tables that the files say they shrink which were applied after the count."""
+    """Give the tables that the files say they shrink which were begun or applied after the count."""
     for entry in entries:
         at = entry.record.applied_at if entry.record else None
-        if entry.file and at and at >= count.counted_at:
+        if entry.file and (entry.status == "partial" or (at and at >= count.counted_at)):
             yield from entry.file.directives.shrinks
 
 

@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from engines.migrations.verification.expectation import Group
 
-_GAP: Final = r"(?:\s|--[^\n]*\n|/\*.*?\*/)+"
+# Every pattern takes time in proportion to the text, whatever it is: gaps are bounded and never taken back.
+_GAP: Final = r"(?:\s++|--[^\n]{0,200}+\n|/\*[^*]{0,200}+\*/){1,8}+"
+# With this goes on a gap that does not end within its bounds: it may hide any word.
+_LONG: Final = r"--|/\*|\s"
+_PAIRS: Final = (("set", "schema"), ("disable", "row"), ("no", "force"))
+_PAIR: Final = "|".join(rf"{one}(?={_LONG})(?:{_GAP})?+(?:{other}\b|{_LONG})" for one, other in _PAIRS)
 _VERB: Final = re.compile(
-    rf"\b(drop|rename){_GAP}(?:materialized{_GAP})?(\w+|\W)"
-    rf"|\b(set{_GAP}schema|disable{_GAP}row|no{_GAP}force)\b",
-    re.IGNORECASE | re.DOTALL,
+    rf"\b(drop|rename)(?={_LONG})(?:{_GAP}(?:materialized{_GAP})?)?+(\w+|\W)|\b({_PAIR})", re.IGNORECASE
 )
-_CASCADE: Final = re.compile(r"\bdrop\b.*\bcascade\b", re.IGNORECASE | re.DOTALL)
+_DROP: Final = re.compile(r"\bdrop\b", re.IGNORECASE)
+_CASCADE: Final = re.compile(r"\bcascade\b", re.IGNORECASE)
 _ATTACH: Final = re.compile(r"\battach\b|\binherits?\b", re.IGNORECASE)
 _DYNAMIC: Final = re.compile(r"exec|\|\||\bformat\b|\bconcat|\bquery", re.IGNORECASE)
 # Neither tables nor policies go with these (but with CASCADE).
@@ -52,7 +56,8 @@ def judge(text: str) -> Judgement:
     for verb in _VERB.finditer(text):
         found |= _groups(verb)
     dynamic = bool(found and _DYNAMIC.search(text))
-    if _CASCADE.search(text):
+    first = _DROP.search(text)
+    if first and _CASCADE.search(text, first.end()):
         found |= {"policies"}
         dynamic = True
     return Judgement(frozenset(found), dynamic, bool(_ATTACH.search(text)))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE: Final = "rules.toml"
+_ASIDE: Final = re.compile(r"\..*|README.*|.*\.md", re.DOTALL)
 SHRINK_PERCENT: Final = 10.0
 _TABLE: Final = re.compile(rf"{PART}\.{PART}")
 _COLUMN: Final = re.compile(PART)
@@ -43,20 +44,41 @@ def read_rules(checks: Path) -> Rules:
     """Read the rules of a folder of checks.
 
     Raises:
-        FolderError: lists every key that is unknown and every value that is not what it must be.
+        FolderError: lists what in the folder would never be looked at, every key that is unknown and every
+            value that is not what it must be.
     """
     path = checks / FILE
+    problems = _strangers(checks)
     try:
         given = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return Rules()
+        given = {}
     except (OSError, ValueError) as error:  # TOML and UTF-8 errors are ValueErrors
-        raise FolderError(str(checks), [f"{FILE}: {error}"]) from None
-    problems: list[str] = []
+        raise FolderError(str(checks), [*problems, f"{FILE}: {error}"]) from None
     values = {key: _value(key, given[key], problems) for key in given}
     if problems:
         raise FolderError(str(checks), problems)
     return Rules(**values)
+
+
+def _strangers(checks: Path) -> list[str]:
+    """Say of each entry that is neither a check nor the rules, though somebody may take it for one."""
+    try:
+        entries = sorted(checks.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise FolderError(str(checks), [f"the folder cannot be read: {error.strerror}"]) from None
+    problems = ((entry.name, _stranger(entry)) for entry in entries if not _ASIDE.fullmatch(entry.name))
+    return [f"{name}: {problem}" for name, problem in problems if problem]
+
+
+def _stranger(entry: Path) -> str | None:
+    if entry.suffix != ".sql" and entry.name != FILE:
+        return f"would never be looked at: beside {FILE} there are checks, named *.sql in lower case"
+    if not entry.is_file():
+        return "is no file; a check is a file, or a link to one"
+    return None
 
 
 def _value(key: str, value: Any, problems: list[str]) -> Any:

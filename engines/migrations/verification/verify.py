@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from engines.migrations.errors import UnverifiedError
@@ -9,13 +10,15 @@ from engines.migrations.history import ledger
 from engines.migrations.plan import make_plan
 from engines.migrations.run import connect
 from engines.migrations.sessions.wire import send, undo
-from engines.migrations.verification import counts
 from engines.migrations.verification.checks import Check, check_files, shorten
 from engines.migrations.verification.expectation import POLICIES, ROW_SECURITY, TABLES
 from engines.migrations.verification.exposure import open_tables
+from engines.migrations.verification.names import lost_schemas, lost_tables
 from engines.migrations.verification.nulls import null_violations
 from engines.migrations.verification.presence import absent, expected_of_history
-from engines.migrations.verification.rules import read_rules
+from engines.migrations.verification.rows import Rows, compare_rows
+from engines.migrations.verification.rows import settle as settle_rows
+from engines.migrations.verification.rules import FILE, read_rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +42,7 @@ _ADVICE: Final = {
     "below [shrink] in checks/rules.toml and run again (the next time, put `-- groundwork: shrinks=TABLE` at "
     "the head of the file)",
     NULLS: "fill the columns with a further migration",
+    FILE: "correct the name in checks/rules.toml, or make the schema with a further migration",
 }
 
 
@@ -57,11 +61,12 @@ def verify(dsn: str, folder: Folder, *, settle: bool = False) -> tuple[Check, ..
     rules = read_rules(folder.checks)
     with connect(dsn, writes=False) as session:
         session.execute("set default_transaction_read_only = on;set statement_timeout = '60s'")
-        found = ledger.tables(session)
-        checks = (*_own(session, folder, rules, found), *check_files(session, folder))
-        if settle and counts.TABLE in found and all(check.ok for check in checks):
-            counts.forget(session)
-        return checks
+        plan, rows, checks = _own(session, folder, rules)
+        checks += check_files(session, folder)
+        if settle and plan.history.unverified and rows.is_final and all(check.ok for check in checks):
+            kept = settle_rows(session, folder, plan)
+            checks = [_noted(check, kept) if check.name == ROW_COUNTS else check for check in checks]
+        return tuple(checks)
 
 
 def require(checks: Sequence[Check], folder: Folder) -> None:
@@ -75,8 +80,9 @@ def require(checks: Sequence[Check], folder: Folder) -> None:
         raise UnverifiedError([f"{check.name}: {check.message}" for check in failed], str(folder.checks))
 
 
-def _own(session: Session, folder: Folder, rules: Rules, found: ledger.Columns) -> list[Check]:
+def _own(session: Session, folder: Folder, rules: Rules) -> tuple[Plan, Rows, list[Check]]:
     """Run the checks that need no file."""
+    found = ledger.tables(session)
     send(session, _SNAPSHOT)  # history and catalog at one moment: another run may be under way
     plan = make_plan(folder, ledger.read(session, found, folder))
     expected = expected_of_history(plan.entries)
@@ -84,17 +90,27 @@ def _own(session: Session, folder: Folder, rules: Rules, found: ledger.Columns) 
     lost[ROW_SECURITY] += open_tables(session, rules)
     undo(session)
     checks = [_check(name, lost[name], _note(name, expected.unknown)) for name in lost]
-    nulls = null_violations(session, rules, complete=not plan.pending)
-    return [*checks, *_row_counts(session, plan, rules, found), _check(NULLS, nulls)]
+    rows = compare_rows(session, folder, plan, rules) if plan.history.unverified else Rows()
+    checks += [_check(ROW_COUNTS, rows.shrunk, "\n".join(rows.notes))] if plan.history.unverified else []
+    nulls, uncounted = null_violations(session, rules, complete=not plan.pending)
+    checks += [_check(NULLS, nulls, _not_counted(uncounted)), *_names(session, rules, plan)]
+    return plan, rows, checks
 
 
-def _row_counts(session: Session, plan: Plan, rules: Rules, found: ledger.Columns) -> list[Check]:
-    """Compare the rows with those before the run, if there was one that is not verified."""
-    if counts.TABLE not in found:
-        return []
-    shrunk, unknown = counts.violations(session, plan.entries, rules)
-    note = f"not counted: {', '.join(unknown)}" if unknown else ""
-    return [_check(ROW_COUNTS, shrunk, note)]
+def _names(session: Session, rules: Rules, plan: Plan) -> list[Check]:
+    """Say which names of the rules lead nowhere; what pending files will make is no violation."""
+    schemas, tables = lost_schemas(session, rules), lost_tables(session, rules)
+    if plan.pending:
+        schemas, tables = [], [*schemas, *tables]
+    return [_check(FILE, schemas, "\n".join(tables))] if schemas or tables else []
+
+
+def _noted(check: Check, note: str) -> Check:
+    return replace(check, message="\n".join(text for text in (check.message, note) if text))
+
+
+def _not_counted(names: Sequence[str]) -> str:
+    return f"not counted: {', '.join(names)}" if names else ""
 
 
 def _note(name: Group, unknown: dict[Group, str]) -> str:

@@ -96,6 +96,16 @@ def test_what_is_no_migration_is_listed(tmp_path: Path) -> None:
     assert read_folder(tmp_path).ignored == (".002_b.sql", "README.md", "archive")
 
 
+def test_link_to_itself(tmp_path: Path) -> None:
+    """A link that leads to itself is named like any other file that would never run."""
+    (tmp_path / "seed.sql").symlink_to("seed.sql")
+    (tmp_path / "001_a.sql").symlink_to("001_a.sql")
+
+    name, cannot_be_read = problems(tmp_path)
+    assert name.startswith("seed.sql: would never run")
+    assert cannot_be_read.startswith("001_a.sql: cannot be read: Too many levels of symbolic links")
+
+
 def test_missing_folder(tmp_path: Path) -> None:
     """A folder that is not there is an error, not an empty plan."""
     assert problems(tmp_path / "nowhere") == ("the folder cannot be read: No such file or directory",)

@@ -94,7 +94,7 @@ def test_settings_of_a_login(
     repair(login.dsn, login.folder, applied=["005"])
     checks = verify(login.dsn, login.folder, settle=True)
     assert {check.name: (check.ok, check.message) for check in checks} == dict.fromkeys(CHECKS, (True, ""))
-    assert login.value("select to_regclass('groundwork.row_counts') is null")
+    assert login.value("select not exists (select from groundwork.row_counts)")
     assert project.rows("select what from public.log order by 1") == [("3!",), ("\\2!",)]
     assert project.value("select style from public.seen") == login.value("show DateStyle")
 

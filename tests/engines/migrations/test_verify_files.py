@@ -116,3 +116,43 @@ def test_order_that_is_not_known() -> None:
     assert things("drop table if exists a", "create table a (); create table b ()") == ["a", "b"]
     assert things("drop table if exists a", "create table a (); create table b ()", ordered=False) == ["b"]
     assert things("drop table if exists a; create table a ()", ordered=False) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        ("exec ", ["a"]),
+        ("drop ", []),
+        ("drop policy ", ["a"]),
+        ("set /* ", []),
+        ("set --", []),
+        ("set --set\n", ["a"]),
+        ("--set\n", []),
+        ("/**/set", ["a"]),
+        ("no /* ", ["a"]),
+    ],
+)
+def test_long_text(words: str, left: list[str]) -> None:
+    """A text of 5 MB is read once, not once for each of its words (which would take hours)."""
+    text = words * (5_000_000 // len(words))
+
+    assert things("create table a ()", f"do $$ begin {text} a end $$") == left
+
+
+@pytest.mark.parametrize(
+    ("text", "is_left"),
+    [
+        ("drop/**/table a", False),
+        ("drop -- it\n /* really */ table a", False),
+        ("drop materialized /* not a table */ view a", True),
+        ("drop /* the */ index a", True),
+        (f"drop /* {'x' * 500} */ table a", False),
+        (f"alter table a set -- {'x' * 500}\n schema s", False),
+        (f"alter table a set {'/* x */ ' * 50} schema s", False),
+        ("alter table a set/**/schema s", False),
+        ("alter table a set (fillfactor = 50); perform no row, set row", True),
+    ],
+)
+def test_comments_between_words(text: str, *, is_left: bool) -> None:
+    """Comments keep nobody from seeing what a block undoes; one that is long may hide it."""
+    assert things("create table a ()", f"do $$ begin {text}; end $$") == (["a"] if is_left else [])

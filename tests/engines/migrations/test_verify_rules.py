@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from engines.migrations import FolderError, read_rules
+from engines.migrations import Check, FolderError, read_rules, verify
 from engines.migrations.verification.rules import Rules
 
 if TYPE_CHECKING:
@@ -70,3 +71,56 @@ def test_wrong_rules_run_nothing(project: Project) -> None:
 
     assert "`exposd` is not known" in project.command("up").stderr
     assert project.value("select to_regclass('a') is null")
+
+
+def test_strangers_in_the_folder(project: Project) -> None:
+    """What would never be looked at, or might never end, is refused by name before anything runs."""
+    checks = project.path / "checks"
+    (checks / "more").mkdir(parents=True)
+    (checks / "folder.sql").mkdir()
+    os.mkfifo(checks / "pipe.sql")
+    (checks / "loop.sql").symlink_to("loop.sql")
+    for name in ("Totals.SQL", "rule.toml", "README.txt", "why.md", ".hidden", "._a.sql", "a.sql"):
+        (checks / name).write_text("select 'wrong' limit 0", encoding="utf-8")
+    project.write(_001_a="create table a ()")
+    with pytest.raises(FolderError) as caught:
+        read_rules(checks)
+
+    never = "would never be looked at: beside rules.toml there are checks, named *.sql in lower case"
+    file = "is no file; a check is a file, or a link to one"
+    names = {"Totals.SQL": never, "folder.sql": file, "loop.sql": file, "more": never}
+    expected = {**names, "pipe.sql": file, "rule.toml": never}
+    assert caught.value.problems == tuple(f"{name}: {why}" for name, why in expected.items())
+    assert "Totals.SQL: would never be looked at" in project.command("up").stderr
+    assert project.value("select to_regclass('a') is null")
+
+
+def test_hidden_file_is_no_check(project: Project) -> None:
+    """A hidden file, such as those that macOS writes beside others, is left alone."""
+    (project.path / "checks").mkdir()
+    (project.path / "checks" / "._a.sql").write_bytes(b"\0")
+
+    assert all(check.ok for check in verify(project.dsn, project.folder))
+
+
+def test_names_that_lead_nowhere(project: Project) -> None:
+    """An exposed schema that is not there is a violation, a table is noted; while files are pending, both."""
+    (project.path / "checks").mkdir()
+    (project.path / "checks" / "rules.toml").write_text(
+        'exposed = ["public", "apj"]\nwithout_rls = ["public.b"]\nshrink = {"public.a" = 5, "public.c" = 1}',
+        encoding="utf-8",
+    )
+    project.write(_001_a="create table a ()", _002_b="create table b ()")
+    project.up(to="001")
+    lost = [
+        "schema apj, which `exposed` names, does not exist",
+        "table public.b, which `without_rls` names, does not exist",
+        "table public.c, which `shrink` names, does not exist",
+    ]
+    assert verify(project.dsn, project.folder)[-1] == Check("rules.toml", ok=True, message="\n".join(lost))
+
+    project.up()
+    found = verify(project.dsn, project.folder)[-1]
+    assert (found.name, found.ok, found.message.splitlines()[0]) == ("rules.toml", False, lost[0])
+    project.execute("create schema apj")
+    assert verify(project.dsn, project.folder)[-1] == Check("rules.toml", ok=True, message=lost[2])
