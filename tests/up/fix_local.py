@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -44,11 +44,12 @@ def _belongs(process: psutil.Process, mark: str) -> bool:
 
 
 def kill_all(folder: Path) -> None:
-    """End everything of a folder at once, as a power cut does."""
-    found = processes_of(folder)
-    for process in found:
-        os.kill(process.pid, signal.SIGKILL)
-    psutil.wait_procs(found, timeout=30)
+    """End everything of a folder at once, as a power cut does; also what a supervisor starts again meanwhile."""
+    while found := processes_of(folder):
+        for process in found:
+            with contextlib.suppress(psutil.NoSuchProcess):  # one that ended by itself
+                process.kill()
+        psutil.wait_procs(found, timeout=30)
 
 
 def health(program: Program) -> dict[str, Any]:
