@@ -44,7 +44,7 @@ def _belongs(process: psutil.Process, mark: str) -> bool:
 
 
 def kill_all(folder: Path) -> None:
-    """End everything of a folder at once, as a power cut does; also what a supervisor starts again meanwhile."""
+    """End everything of a folder at once, as a power cut does, also what is started again meanwhile."""
     while found := processes_of(folder):
         for process in found:
             with contextlib.suppress(psutil.NoSuchProcess):  # one that ended by itself
