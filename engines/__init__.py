@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from engines import cron, health, logins, migrations, postgres, processes, product, supabase, vault
 
 __all__ = [
-    "VERSION",
     "cron",
     "health",
     "logins",
@@ -27,9 +26,7 @@ __all__ = [
     "vault",
 ]
 
-# Of Groundwork; CHANGELOG.md says what is in it.
-VERSION: Final = "0.1.0"
-_ENGINES: Final = frozenset(__all__) - {"VERSION"}
+_ENGINES: Final = frozenset(__all__)
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -44,7 +44,7 @@ class MigrationsProvider(EngineProvider):
             return CheckResult(news, [CheckFailure("", str(error))])
         plan = _plan(news, folder)
         pending = {} if plan is None else {file.file: file.phase for file in _due(news, plan)}
-        if plan and plan.unverified and news["verify"]:
+        if plan and plan.history.unverified and news["verify"]:
             pending[_VERIFICATION] = news["phase"]
         _announce(news, folder, plan, known=olds.get("files", {}))
         failures = [CheckFailure("", text) for text in plan.refusals] if plan else []

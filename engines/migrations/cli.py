@@ -146,10 +146,16 @@ def _folder(options: argparse.Namespace) -> Folder:
 
 
 def _options(options: argparse.Namespace) -> Options:
+    """Read how to run, and sign it for the record."""
     from engines.migrations.history.origin import signed  # noqa: PLC0415  # only where something is run
+
+    return signed(_unsigned(options), options.dir)
+
+
+def _unsigned(options: argparse.Namespace) -> Options:
     from engines.migrations.plan import Options  # noqa: PLC0415  # loads the SQL parser; `new` needs none
 
-    wanted = Options(
+    return Options(
         to=getattr(options, "to", None),
         phase=getattr(options, "phase", None),
         allow_out_of_order=getattr(options, "allow_out_of_order", False),
@@ -158,7 +164,6 @@ def _options(options: argparse.Namespace) -> Options:
         lock_timeout_ms=max(round(getattr(options, "lock_timeout", 0.1) * 1000), 1),
         count_rows=True,
     )
-    return signed(wanted, options.dir)
 
 
 def _new(options: argparse.Namespace) -> int:
@@ -187,7 +192,7 @@ def _plan(options: argparse.Namespace) -> int:
     import engines.migrations as engine  # noqa: PLC0415  # see engines.migrations: loaded when used
 
     folder = _folder(options)
-    plan = engine.inspect(_dsn(options), folder, options=_options(options))
+    plan = engine.inspect(_dsn(options), folder, options=_unsigned(options))
     if plan.refusals:
         raise engine.RefusedError(plan.refusals)
     if options.json:

@@ -141,7 +141,6 @@ class Plan:
         adopted: applied files whose rows another tool wrote; their checksums are recorded by the next update.
         history_table: where the history is.
         history: what it was made from.
-        unverified: the last run has not passed its verification.
     """
 
     entries: tuple[Entry, ...]
@@ -150,7 +149,6 @@ class Plan:
     adopted: tuple[MigrationFile, ...] = ()
     history_table: str = HISTORY_TABLE
     history: History = field(default_factory=History, repr=False)
-    unverified: bool = False
 
     def _named(self, *statuses: Status) -> tuple[str, ...]:
         return tuple(e.file.file if e.file else e.version for e in self.entries if e.status in statuses)

@@ -135,8 +135,7 @@ def inspect(dsn: str, folder: Folder, *, options: Options | None = None) -> Plan
         RefusedError: it is a transaction pooler.
     """
     with _open(dsn) as session:
-        plan, _found = _plan(dsn, session, folder, options, _CAREFUL)
-        return replace(plan, unverified=plan.history.unverified)
+        return _plan(dsn, session, folder, options, _CAREFUL)[0]
 
 
 def survey(dsn: str, folder: Folder) -> tuple[Plan, Mapping[str, Detail]]:

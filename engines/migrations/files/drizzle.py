@@ -9,13 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from engines.migrations.errors import FolderError
-from engines.migrations.files.file import MigrationFile, checksum, decode, read_directives
+from engines.migrations.files.file import DrizzleEntry, MigrationFile, checksum, decode, read_directives
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,23 +34,6 @@ _NOT_SQL: Final = r"(?:\s|--[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*\*/)*"
 # A piece that is one such statement, with comments around it.
 _OPENS: Final = re.compile(rf"(?i){_NOT_SQL}(?:begin|start\s+transaction)\b[^;]*;?{_NOT_SQL}")
 _ENDS: Final = re.compile(rf"(?i){_NOT_SQL}(?:commit|end|rollback|abort)\b[^;]*;?{_NOT_SQL}")
-
-
-@dataclass(frozen=True)
-class DrizzleEntry:
-    """What Drizzle's history keeps about a migration.
-
-    Attributes:
-        when: milliseconds since 1970, from the journal or from the folder's name.
-        digest: SHA-256 (hex) of the file's bytes.
-        digests: those of the same text with other line ends, or with or without a byte order mark.
-        name: of the folder that holds it under 1.0, or would after `drizzle-kit up`.
-    """
-
-    when: int
-    digest: str
-    digests: frozenset[str]
-    name: str
 
 
 def detect(path: Path) -> str | None:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
-
-if TYPE_CHECKING:
-    from engines.migrations.files.drizzle import DrizzleEntry
+from typing import Final, Literal
 
 from engines.migrations.files.backfill import PART, VERIFY, Backfill, read_backfill
 
@@ -48,6 +45,23 @@ class Directives:
     statement_timeout: str | None = None
     backfill: Backfill | None = None
     shrinks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DrizzleEntry:
+    """What Drizzle's history keeps about a migration.
+
+    Attributes:
+        when: milliseconds since 1970, from the journal or from the folder's name.
+        digest: SHA-256 (hex) of the file's bytes.
+        digests: those of the same text with other line ends, or with or without a byte order mark.
+        name: of the folder that holds it under 1.0, or would after `drizzle-kit up`.
+    """
+
+    when: int
+    digest: str
+    digests: frozenset[str]
+    name: str
 
 
 @dataclass(frozen=True)

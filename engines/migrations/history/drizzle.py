@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from engines.migrations.files.drizzle import DrizzleEntry
-    from engines.migrations.files.file import MigrationFile
+    from engines.migrations.files.file import DrizzleEntry, MigrationFile
     from engines.migrations.files.folder import Folder
 
 _OLD: Final = {"id", "hash", "created_at"}

@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from engines import VERSION
+from engines.version import VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path

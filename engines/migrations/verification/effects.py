@@ -16,15 +16,8 @@ from engines.migrations.files.backfill import PART
 from engines.migrations.sql.kinds import Kind
 from engines.migrations.sql.statements import Source, read_script
 from engines.migrations.verification.entangled import is_entangled
-from engines.migrations.verification.expectation import (
-    POLICIES,
-    ROW_SECURITY,
-    TABLES,
-    Expectation,
-    State,
-    Thing,
-    is_same,
-)
+from engines.migrations.verification.expectation import Expectation, State, Thing, is_same
+from engines.migrations.verification.groups import POLICIES, ROW_SECURITY, TABLES
 from engines.migrations.verification.undoing import Undoing
 
 if TYPE_CHECKING:

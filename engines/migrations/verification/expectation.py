@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING
 
+from engines.migrations.verification.groups import GROUPS, POLICIES, TABLES, Group
 from engines.migrations.verification.opaque import Judgement, mentions
 
 if TYPE_CHECKING:
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
 # Schema and table. Without a schema it is one of the login's search path (None), or of one that is not known
 # (empty): any but the system's may be it.
 Name = tuple[str | None, str]
-Group = Literal["tables", "policies", "row security"]
-TABLES: Final = "tables"
-POLICIES: Final = "policies"
-ROW_SECURITY: Final = "row security"
-GROUPS: Final[frozenset[Group]] = frozenset({TABLES, POLICIES, ROW_SECURITY})
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from engines.migrations.verification.expectation import (
-    TABLES,
-    Doubt,
-    Group,
-    Name,
-    Origin,
-    State,
-    Thing,
-    is_same,
-)
+from engines.migrations.verification.expectation import Doubt, Name, Origin, State, Thing, is_same
+from engines.migrations.verification.groups import TABLES, Group
 from engines.migrations.verification.opaque import judge
 
 if TYPE_CHECKING:

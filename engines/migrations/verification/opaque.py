@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from engines.migrations.verification.expectation import Group
+    from engines.migrations.verification.groups import Group
 
 # Every pattern takes time in proportion to the text, whatever it is: gaps are bounded and never taken back.
 _GAP: Final = r"(?:\s++|--[^\n]{0,200}+\n|/\*[^*]{0,200}+\*/){1,8}+"

@@ -8,14 +8,8 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Final, LiteralString
 
 from engines.migrations.verification.effects import expectation
-from engines.migrations.verification.expectation import (
-    GROUPS,
-    POLICIES,
-    ROW_SECURITY,
-    TABLES,
-    Expectation,
-    Thing,
-)
+from engines.migrations.verification.expectation import Expectation, Thing
+from engines.migrations.verification.groups import GROUPS, POLICIES, ROW_SECURITY, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +18,8 @@ if TYPE_CHECKING:
     from engines.migrations.files.file import MigrationFile
     from engines.migrations.plan import Entry
     from engines.migrations.sessions.wire import Session
-    from engines.migrations.verification.expectation import Group, Name
+    from engines.migrations.verification.expectation import Name
+    from engines.migrations.verification.groups import Group
 
 _RELATIONS: Final[LiteralString] = """
 select n.nspname::text, c.relname::text, c.relrowsecurity, c.relforcerowsecurity,

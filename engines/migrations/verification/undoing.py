@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pglast import enums
 
-from engines.migrations.verification.expectation import GROUPS, POLICIES, ROW_SECURITY, TABLES, Name, Thing
+from engines.migrations.verification.expectation import Name, Thing
 from engines.migrations.verification.follower import Follower
+from engines.migrations.verification.groups import GROUPS, POLICIES, ROW_SECURITY, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

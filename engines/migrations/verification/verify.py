@@ -11,8 +11,8 @@ from engines.migrations.plan import make_plan
 from engines.migrations.run import connect
 from engines.migrations.sessions.wire import send, undo
 from engines.migrations.verification.checks import Check, check_files, shorten
-from engines.migrations.verification.expectation import POLICIES, ROW_SECURITY, TABLES
 from engines.migrations.verification.exposure import open_tables
+from engines.migrations.verification.groups import POLICIES, ROW_SECURITY, TABLES
 from engines.migrations.verification.names import lost_schemas, lost_tables
 from engines.migrations.verification.nulls import null_violations
 from engines.migrations.verification.presence import absent, expected_of_history
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from engines.migrations.files.folder import Folder
     from engines.migrations.plan import Plan
     from engines.migrations.sessions.wire import Session
-    from engines.migrations.verification.expectation import Group
+    from engines.migrations.verification.groups import Group
     from engines.migrations.verification.rules import Rules
 
 ROW_COUNTS: Final = "row counts"

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from engines import VERSION
 from engines.migrations import FailedError, Options, apply, signed, survey
 from engines.migrations.history.origin import commit_of
+from engines.version import VERSION
 from tests import polling
 
 if TYPE_CHECKING:

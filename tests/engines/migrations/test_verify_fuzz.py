@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engines.migrations.files.file import MigrationFile, checksum
 from engines.migrations.verification.effects import expectation
-from engines.migrations.verification.expectation import POLICIES, TABLES
+from engines.migrations.verification.groups import POLICIES, TABLES
 from engines.migrations.verification.presence import absent, shown
 
 if TYPE_CHECKING:
