@@ -1,4 +1,4 @@
-"""Sections of a project's settings, written to and read from a real stand-in by the provider's own methods."""
+"""Sections of a project's settings, written to a real stand-in by the provider's own methods."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class TestEachSection:
         assert not changes(outs, wanted)
 
     def test_drift_is_refreshed_by_field_and_repaired(self, target: Project, section: str) -> None:
-        """A refresh shows the live value of the field that was changed by hand; the next update writes it back."""
+        """A refresh shows the live value of a field that was changed by hand; an update writes it back."""
         first, second = EXAMPLES[section]
         outs, wanted = created(target, section, **first), props(target, section, **first)
         PROVIDER.create(checked({}, props(target, section, **{**first, **second})))
