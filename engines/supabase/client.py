@@ -22,6 +22,7 @@ from engines.supabase.functions import Functions
 from engines.supabase.hostnames import Hostnames
 from engines.supabase.limits import Limiter, shared_limiter
 from engines.supabase.organizations import Organizations
+from engines.supabase.overview import Overview
 from engines.supabase.projects import Projects
 from engines.supabase.session import ATTEMPTS, Session, Timing
 from engines.supabase.signing_keys import SigningKeys
@@ -30,16 +31,16 @@ from engines.supabase.third_party import ThirdParties
 if TYPE_CHECKING:
     from types import TracebackType
 
-# Enough to read all settings of a project at once.
-CONNECTIONS = 10
+# Enough to read all of a project at once.
+CONNECTIONS = 20
 
 
 class ManagementClient:
     """A session with the Management API; use it in a `with` statement. Several threads may share it.
 
     Attributes:
-        organizations, projects, keys, configuration, database, functions, function_secrets, signing_keys,
-        third_parties, addons, hostnames, backups, buckets: the parts, by subject.
+        organizations, projects, keys, configuration, overview, database, functions, function_secrets,
+        signing_keys, third_parties, addons, hostnames, backups, buckets: the parts, by subject.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class ManagementClient:
         self.projects = Projects(session)
         self.keys = Keys(session)
         self.configuration = Configuration(session)
+        self.overview = Overview(session)
         self.database = Database(session)
         self.functions = Functions(session)
         self.function_secrets = FunctionSecrets(session)
