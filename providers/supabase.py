@@ -83,7 +83,7 @@ class SupabaseProjectProvider(EngineProvider):
         """Look at the live project and its keys; one that is gone leaves the state."""
         with _client(props) as client:
             try:
-                project, keys = client.projects.get(id_), client.keys.pairs(id_)
+                project, keys = client.projects.get(id_), _keys(client, id_)
             except engines.supabase.NotFoundError:
                 return ReadResult(None, {})
         live = {
@@ -91,7 +91,7 @@ class SupabaseProjectProvider(EngineProvider):
             "region": project.region,
             "paused": project.status in _ASLEEP,
         }
-        found = {**plain(props), **live, **_keys(keys)}
+        found = {**plain(props), **live, **keys}
         inputs = {name: value for name, value in found.items() if name not in {*_RESULTS, "database_url"}}
         return ReadResult(id_, found, inputs)
 
@@ -172,7 +172,7 @@ def _outputs(
         **plain(props),
         "project_ref": project.ref,
         "url": engines.supabase.project_url(project, props["api_url"]),
-        **_keys(client.keys.pairs(project.ref)),
+        **_keys(client, project.ref),
         "host": address.host,
         "port": address.port,
         "database": address.database,
@@ -183,10 +183,12 @@ def _outputs(
     }
 
 
-def _keys(keys: engines.supabase.ApiKeys) -> dict[str, str]:
+def _keys(client: engines.supabase.ManagementClient, ref: str) -> dict[str, str]:
+    """Read the keys; legacy ones that are switched off are listed by the platform, and open nothing."""
+    keys, has_legacy = client.keys.pairs(ref), client.keys.legacy_enabled(ref)
     return {
-        "anon_key": keys.anon or "",
-        "service_role_key": keys.service_role or "",
+        "anon_key": (has_legacy and keys.anon) or "",
+        "service_role_key": (has_legacy and keys.service_role) or "",
         "publishable_key": keys.publishable or "",
         "secret_key": keys.secret or "",
     }
