@@ -185,7 +185,7 @@ def _outputs(
 
 def _keys(client: engines.supabase.ManagementClient, ref: str) -> dict[str, str]:
     """Read the keys; legacy ones that are switched off are listed by the platform, and open nothing."""
-    keys, has_legacy = client.keys.pairs(ref), client.keys.legacy_enabled(ref)
+    keys, has_legacy = client.keys.pairs(ref), client.keys.legacy_enabled(ref) is not False
     return {
         "anon_key": (has_legacy and keys.anon) or "",
         "service_role_key": (has_legacy and keys.service_role) or "",

@@ -27,7 +27,7 @@ LOGIN_ROLE_TTL_S = 3600
 _READ_ONLY = {instance.READER: "-c default_transaction_read_only=on"}
 
 # Any number: it only has to differ from other advisory locks of the emulator.
-_LOGIN_LOCK = 7_301_002
+_LOGIN_LOCK = 7_301_003
 _LOGINS: LiteralString = r"select rolname from pg_roles where rolname like 'cli\_login\_%'"
 
 router = APIRouter(prefix="/v1/projects/{ref}")

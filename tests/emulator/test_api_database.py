@@ -220,6 +220,16 @@ def test_next_login_role_ends_the_one_before(project: Project) -> None:
     assert role == first_role
 
 
+def test_login_roles_are_made_beside_the_scheduler(project: Project) -> None:
+    """Who runs the scheduled jobs holds a lock as long as it lives, which is not that of the logins."""
+    project.sql("create extension if not exists pg_cron")
+    keys = "select objid from pg_locks where locktype = 'advisory' and granted"
+    wait_until(lambda: project.sql(keys), "the scheduler to hold its lock")
+
+    assert login_role(project, read_only=False)[0] == "cli_login_postgres"
+    project.sql("drop extension pg_cron")
+
+
 def test_login_roles_may_be_refused(project: Project) -> None:
     """A fault answers with the platform's words where it cannot make logins."""
     words = "Failed to create login role: ERROR:  42501: permission denied to alter role"
