@@ -108,7 +108,7 @@ def _key(props: Props, *, read_only: bool) -> tuple[str, str, bool]:
 def _ask(props: Props, *, read_only: bool) -> _Held:
     """Ask the platform for a login; that it makes none is an answer, too."""
     # A preview, which only reads, must not wait long for an API that is not there.
-    timing = engines.supabase.default_timing(attempts=3) if read_only else None
+    timing = engines.supabase.default_timing(attempts=2) if read_only else None
     with _cloud.client(props, timing) as client:
         try:
             login = client.database.temporary_login(props["project_ref"], read_only=read_only)
