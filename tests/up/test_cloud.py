@@ -131,6 +131,22 @@ def test_nothing_that_is_kept_opens_the_database_as_its_owner(staging: Cloud) ->
     assert {_user(dsn) for dsn in own} == {"app_a", "agent_a"}
 
 
+def test_keys_and_logins_are_in_no_state_in_plain(staging: Cloud) -> None:
+    """What opens the platform or the database is encrypted, after an update and after a refresh."""
+    staging.refresh()
+    found = exported(staging.program)
+    project = resource(found, "supabase-project")["outputs"]
+    hidden = [
+        project["service_role_key"],
+        project["secret_key"],
+        resource(found, "app-login")["outputs"]["url"],
+    ]
+    kept = plain_state(staging.program)
+
+    assert staging.emulator.token not in kept
+    assert not [one for one in hidden if one["plaintext"].strip('"') in kept]
+
+
 def _user(dsn: str) -> str:
     with psycopg.connect(dsn) as session:
         return session.info.user
