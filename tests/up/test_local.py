@@ -179,7 +179,7 @@ def test_the_owners_password_is_rotated_beside_a_migration(local: Program) -> No
 
     assert f"pending: {file.name}" in said
     assert planned.keys() >= {"database_password", "supabase-owner-password", "schema-migrations"}
-    assert not planned.keys() & {"supabase-project", "app-login", "app"}
+    assert not planned.keys() & {"supabase-project", "app-login", "agent-login"}
     assert _query(local, "select current_user::text") == [("postgres",)]
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(before)
