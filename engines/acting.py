@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 
     Session = psycopg.Connection[tuple[object, ...]]
 
-READER: Final = "supabase_read_only_user"
 # Named after the role that they may become; poolers want `.REF` behind it.
 _TEMPORARY: Final = re.compile(r"cli_login_(?P<role>[^.]+)(?:\..*)?")
+_READER: Final = "read_only"
+_MEMBER_OF: Final[LiteralString] = """
+select r.rolname::pg_catalog.text
+from pg_catalog.pg_auth_members m join pg_catalog.pg_roles r on r.oid = m.roleid
+join pg_catalog.pg_roles u on u.oid = m.member where u.rolname = session_user
+"""
 # What a login may not set for itself stays as it is; settings of one database win over those of all.
 _SETTINGS: Final[LiteralString] = """
 select pg_catalog.split_part(entry, '=', 1), pg_catalog.substr(entry, pg_catalog.strpos(entry, '=') + 1)
@@ -71,6 +76,11 @@ def role_behind(login: str) -> str | None:
     return temporary["role"] if temporary else None
 
 
+def is_reader(login: str) -> bool:
+    """Tell whether a login is a temporary one that is meant to look only."""
+    return _READER in (role_behind(login) or "")
+
+
 def acting(session: Session) -> Acting | None:
     """Say what a session works as; None: as its login.
 
@@ -80,5 +90,8 @@ def acting(session: Session) -> Acting | None:
     role = role_behind(session.info.user)
     if role is None:
         return None
+    roles = [str(name) for (name,) in session.execute(_MEMBER_OF).fetchall()]
+    # The name is the platform's custom; what counts is what the login may become.
+    role = roles[0] if len(roles) == 1 else role
     rows = session.execute(_SETTINGS, [role]).fetchall()
     return Acting(role, tuple((str(name), str(value)) for name, value in rows))

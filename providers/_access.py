@@ -113,8 +113,12 @@ def _ask(props: Props, *, read_only: bool) -> _Held:
         try:
             login = client.database.temporary_login(props["project_ref"], read_only=read_only)
         except _REFUSALS as error:
-            # That the project is gone is no refusal.
-            client.projects.get(props["project_ref"])
+            # That the project is gone or sleeps is no refusal.
+            project = client.projects.get(props["project_ref"])
+            if not project.is_active:
+                raise engines.postgres.DatabaseUnreachableError(
+                    f"project {project.ref} is {project.status}, so its database cannot be reached"
+                ) from None
             return _Held("", "", time.monotonic() + _REFUSED_S, str(error))
     margin = min(_MARGIN_S, login.ttl_seconds / _MARGIN_PART)
     return _Held(login.role, login.password, time.monotonic() + login.ttl_seconds - margin)

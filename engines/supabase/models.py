@@ -49,6 +49,11 @@ class Project:
     status: str
     host: str | None = None
 
+    @property
+    def is_active(self) -> bool:
+        """Whether its database is there, whatever else is not well."""
+        return self.status.startswith("ACTIVE_")
+
     @classmethod
     def read(cls, raw: dict[str, Any]) -> Project:
         """Read it from an answer; raises KeyError when that is something else."""

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pulumi.output import Unknown
 
-from engines import supabase
+from engines import postgres, supabase
+from providers import _access
 from providers.supabase import SupabaseProjectProvider
 from tests.fix_emulator import wait_until
 
@@ -124,6 +125,9 @@ def test_project_is_paused_and_restored_as_the_stack_says(
     assert asleep is not None
     assert project.emulator.status(project.ref) == "INACTIVE"
     assert asleep["anon_key"] == outs["anon_key"]
+    assert _access.preview({}, asleep, str) is None
+    with pytest.raises(postgres.DatabaseUnreachableError, match="is INACTIVE"):
+        _access.run(asleep, str)
     assert not changes(project.ref, asleep, news)
 
     awake = PROVIDER.update(project.ref, asleep, {**news, "paused": False}).outs

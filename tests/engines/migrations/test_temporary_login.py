@@ -34,6 +34,7 @@ FOLDER = {
     "_009_settings": "create table {s}.o as select current_setting('work_mem') v, current_user::text u;",
     "_010_reset_all": "set work_mem = '1MB'; reset all; create table {s}.p ();",
     "_011_config": "select set_config('role', 'none', false); create table {s}.q ();",
+    "_012_late": "reset role; set transaction isolation level serializable; create table {s}.r ();",
 }
 
 
