@@ -26,9 +26,8 @@ ADDRESS = ("host", "port", "database", "user_suffix")
 REACH = (*_cloud.REACH, *ADDRESS)
 SOFT = frozenset({*REACH, "owner_password"})
 _OWNER = "postgres"
-_TRIES = 3
-# A pooler may know the password before this one for a moment.
-_PAUSE_S = 1.0
+# A pooler may know neither the password nor a new project for a moment. One more try than pauses.
+_PAUSES_S = (1.0, 5.0)
 # A login is not used for longer than that before its end: an operation opens more than one session.
 _MARGIN_S = 60.0
 _MARGIN_PART = 5
@@ -142,16 +141,16 @@ def run(props: Props, operation: Callable[[str], T], *, read_only: bool = False)
     """
     if "dsn" in props:
         return operation(props["dsn"])
-    for attempt in range(_TRIES):
+    for pause_s in (*_PAUSES_S, None):
         held, is_new = _logins.take(props, read_only=read_only)
         try:
             return operation(_dsn(props, held))
         except engines.postgres.LoginRefusedError:
-            if attempt == _TRIES - 1:
+            if pause_s is None:
                 raise
             _logins.drop(props, held, read_only=read_only)
             if is_new:
-                time.sleep(_PAUSE_S)
+                time.sleep(pause_s)
     raise AssertionError("the last try returns or raises")
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 OWNER = "postgres"
 KEEP = "keep"
 _BYTES = 32
-# A pooler may know the password before this one for a moment.
+# A pooler may know neither a new password nor a new project for a moment.
 _TRIES, _PAUSE_S = 6, 1.0
 
 
@@ -34,21 +34,27 @@ class OwnerPasswordProvider(DatabaseProvider):
 
     def create(self, props: Props) -> CreateResult:
         """Prove that the password opens the database; where it does not, set it only if that is allowed."""
-        return CreateResult(OWNER, _settled(props, is_ours=bool(props["adopt"])))
+        return CreateResult(OWNER, _kept(props, is_ours=bool(props["adopt"])) or _forgotten(props))
 
     def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
         """Set a new password, or give up the one that was kept."""
         changed = (olds["password"], olds["mode"]) != (news["password"], news["mode"])
-        return UpdateResult(_settled(news, is_ours=changed or bool(news["adopt"])))
+        kept = _kept(news, is_ours=changed or bool(news["adopt"]))
+        return UpdateResult(kept or _forgotten(news, was_kept=olds["mode"] == KEEP))
 
 
-def _settled(props: Props, *, is_ours: bool) -> dict[str, Any]:
-    """Bring password and stack in line, and give the outputs."""
-    kept = _access.url(props, OWNER, props["password"])
-    if props["mode"] == KEEP:
-        _keep(props, kept, is_ours=is_ours)
-        return {**plain(props), "url": kept}
-    if _opens(kept):
+def _kept(props: Props, *, is_ours: bool) -> dict[str, Any] | None:
+    """Have the stack's password open the database, and give the outputs; None: the stack does not keep it."""
+    if props["mode"] != KEEP:
+        return None
+    url = _access.url(props, OWNER, props["password"])
+    _keep(props, url, is_ours=is_ours)
+    return {**plain(props), "url": url}
+
+
+def _forgotten(props: Props, *, was_kept: bool = False) -> dict[str, Any]:
+    """Have no password that the stack knew or knows open the database, and give the outputs."""
+    if was_kept or _opens(_access.url(props, OWNER, props["password"])):
         reporter(props)("the owner's password is replaced by one that nobody knows")
         _set(props, nobodys())
     return {**plain(props), "url": _access.url(props, OWNER, None)}
@@ -63,16 +69,20 @@ def _keep(props: Props, url: str, *, is_ours: bool) -> None:
     """Prove that the stack's password opens the database; set it there only where that is allowed."""
     try:
         engines.postgres.connect(url).close()
-    except engines.postgres.LoginRefusedError as error:
-        if not is_ours:
-            raise engines.supabase.SupabaseError(
-                f"the project exists, but this stack's database password does not open it ({error}). If the "
-                "project is yours, set groundwork:supabase.adopt to true: its password is then replaced"
-            ) from None
+    except engines.postgres.LoginRefusedError:
+        if is_ours:
+            _set(props, props["password"])
     else:
         return
-    _set(props, props["password"])
-    _prove(url)
+    try:
+        _prove(url)
+    except engines.postgres.LoginRefusedError as error:
+        if is_ours:
+            raise
+        raise engines.supabase.SupabaseError(
+            f"the project exists, but this stack's database password does not open it ({error}). If the "
+            "project is yours, set groundwork:supabase.adopt to true: its password is then replaced"
+        ) from None
 
 
 def _set(props: Mapping[str, Any], password: str) -> None:
@@ -81,7 +91,7 @@ def _set(props: Mapping[str, Any], password: str) -> None:
 
 
 def _prove(url: str) -> None:
-    """Open the database with a password that was just set."""
+    """Open the database with a password that may be new."""
     for left in reversed(range(_TRIES)):
         try:
             engines.postgres.connect(url).close()

@@ -104,7 +104,7 @@ def test_login_that_is_always_ended_is_given_up(
     reached_project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After three tries the refusal is told, without the password."""
-    monkeypatch.setattr(_access, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(_access, "_PAUSES_S", (0.0, 0.0))
     tried: list[str] = []
 
     def operation(dsn: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from pulumi.output import Unknown
 
 from engines import postgres, supabase
+from providers import owner
 from providers.owner import OwnerPasswordProvider
 from tests.providers.fix_reach import reach
 
@@ -59,8 +60,9 @@ def test_kept_password_is_proven(owned: Project) -> None:
     assert not PROVIDER.diff("postgres", made, props(owned)).changes
 
 
-def test_password_of_a_project_of_others_is_left(owned: Project) -> None:
+def test_password_of_a_project_of_others_is_left(owned: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without `adopt` it is not replaced, and no password is told; with it, it is."""
+    monkeypatch.setattr(owner, "_PAUSE_S", 0.0)
     wanted = props(owned, password="CANARY-not-its-password")
     with pytest.raises(supabase.SupabaseError, match=r"set groundwork:supabase\.adopt to true") as caught:
         PROVIDER.create(wanted)
@@ -95,6 +97,9 @@ def test_forgotten_password_opens_nothing(owned: Project) -> None:
 
     kept = outs(PROVIDER.update("postgres", forgotten, props(owned)))
     assert opens(kept["url"])
+    # Given up and rotated in one update, it is the former one that must open nothing.
+    PROVIDER.update("postgres", kept, props(owned, mode="forget", password="next"))
+    assert not opens(owned.dsn)
 
 
 def test_password_of_others_is_forgotten_without_a_change(owned: Project) -> None:
