@@ -88,6 +88,7 @@ def test_stored_provider_names_still_exist() -> None:
         "providers.database": ["DemoAccountsProvider", "LoginProvider", "VaultSecretProvider"],
         "providers.health": ["HealthGateProvider"],
         "providers.migrations": ["MigrationsProvider"],
+        "providers.owner": ["OwnerPasswordProvider"],
         "providers.process": ["ProcessProvider"],
         "providers.schedule": ["CronJobProvider", "CronRosterProvider"],
         "providers.secret": ["GeneratedSecretProvider"],
