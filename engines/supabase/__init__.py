@@ -33,11 +33,14 @@ from engines.supabase.models import (
     CreateProject,
     DatabaseAddress,
     Organization,
+    Poolers,
     Project,
     ServiceHealth,
+    direct_address,
     project_url,
 )
 from engines.supabase.organizations import Entitlement, OrganizationDetail, Region
+from engines.supabase.placement import require_placeable
 from engines.supabase.sections import (
     NetworkSettings,
     PoolerSettings,
@@ -84,6 +87,7 @@ __all__ = [
     "Organization",
     "OrganizationDetail",
     "PoolerSettings",
+    "Poolers",
     "PostgresSettings",
     "PostgrestSettings",
     "Project",
@@ -105,7 +109,9 @@ __all__ = [
     "UnexpectedAnswerError",
     "default_timing",
     "differing",
+    "direct_address",
     "equal",
     "project_url",
     "read_project",
+    "require_placeable",
 ]

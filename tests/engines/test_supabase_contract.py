@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from tests.fix_operations import Operations
 
 # Made of other calls; `configuration` has its own tests, section by section.
-COMPOSED = {("projects", "wait_until_healthy"), ("projects", "wait_until_paused")}
+COMPOSED = {
+    ("projects", name) for name in ("wait_until_healthy", "wait_until_paused", "wake", "put_to_sleep")
+}
 OTHERS = {"configuration"}
 # Sections of which nothing is required in an answer.
 MAY_BE_EMPTY = {"postgres", "network"}
