@@ -41,7 +41,7 @@ class Attribute(Body):
 
     name: Omissible[str] = None
     names: Omissible[list[str]] = None
-    default: Any = None
+    default: Omissible[dict[str, Any] | float | int | str | bool] = None
     array: Omissible[bool] = None
 
 
