@@ -241,12 +241,18 @@ def test_sql_and_types(management_cli: Cli) -> None:
     management_cli.run("db", "query", f"{table} create type mood as enum ('sad', 'ok')")
     delete = "with gone as (delete from notes returning id) select * from gone"
     refused = management_cli.ask("db", "query", delete, "--read-only")
-    types = management_cli.run("gen", "types", "--lang", "typescript")
+    types = management_cli.ask("gen", "types", "--lang", "typescript").stdout
+    file = management_cli.home / "types.ts"
+    file.write_text(types, encoding="utf-8")
+    parsed = subprocess.run(
+        [management_cli.binary.with_name("esbuild"), file], capture_output=True, check=False
+    )
     advice = management_cli.run("db", "advisors", "--type", "security")
     management_cli.run("db", "query", "drop table notes; drop type mood")
 
     assert refused.returncode == 1
     assert "in a read-only transaction" in refused.stdout + refused.stderr
+    assert parsed.returncode == 0, parsed.stderr
     assert "word: string | null" in types
     assert 'mood: "sad" | "ok"' in types
     assert "Table `public.notes` is public, but RLS has not been enabled." in advice
