@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from emulator import ed25519, rsa
+
 if TYPE_CHECKING:
     import httpx
 
@@ -110,6 +112,33 @@ def test_signing_keys_of_every_kind(
     assert shown | members == shown
     assert numbers == sizes
     assert set(shown) == {*members, *sizes, "alg", "use"}
+
+
+@pytest.mark.parametrize(
+    ("seed", "public"),
+    [
+        (
+            "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
+            "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+        ),
+        (
+            "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
+            "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
+        ),
+    ],
+)
+def test_ed25519_is_that_of_the_standard(seed: str, public: str) -> None:
+    """A public key is the one of RFC 8032, section 7.1."""
+    assert ed25519.public_key(bytes.fromhex(seed)).hex() == public
+
+
+def test_rsa_has_the_size_and_is_never_the_same() -> None:
+    """A modulus has 2048 bits, is odd and new each time."""
+    first, second = rsa.modulus(), rsa.modulus()
+
+    assert first.bit_length() == second.bit_length() == 2048
+    assert first % 2 == second % 2 == 1
+    assert first != second
 
 
 def test_disk_and_read_only_mode(records: Project) -> None:

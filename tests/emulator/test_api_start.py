@@ -145,6 +145,23 @@ def test_unreadable_record_is_refused(own_emulator: Emulator) -> None:
     assert line.startswith(f"emulator: cannot read the records in {own_emulator.data / 'state'}: ")
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--project", "short", "'short' is no project's reference (20 letters from a to z)"),
+        ("--organization", "a b", "'a b' is no organization's slug"),
+        ("--step-seconds", "soon", "'soon' is no time"),
+    ],
+)
+def test_values_of_options_are_checked(option: str, value: str, said: str, tmp_path: Path) -> None:
+    """A wrong value is a usage error that names it, and nothing is made."""
+    done = run("--data", str(tmp_path / "data"), option, value)
+
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
 def test_wrong_usage_is_status_2() -> None:
     """A wrong option is a usage error, as everywhere."""
     done = run("--port", "70000", "--data", "x", GROUNDWORK_EMULATOR_TOKEN="t")
