@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from emulator.errors import ApiError
 from emulator.projects import READY, Projects
 from emulator.store import Record
+
+Member = TypeVar("Member")
+
+
+def _not_null(value: object) -> object:
+    if value is None:
+        raise ValueError("must not be null")
+    return value
+
+
+# A member that may be left out, which shows as None, but must not be null.
+Omissible = Annotated[Member | None, BeforeValidator(_not_null)]
 
 
 class Body(BaseModel):
@@ -51,6 +63,8 @@ def find_active_project(ref: str, request: Request) -> Record:
     return record
 
 
+# For a route that asks nothing of the project but to be there.
+EXISTS = Depends(find_project)
 AllProjects = Annotated[Projects, Depends(find_projects)]
 Project = Annotated[Record, Depends(find_project)]
 ActiveProject = Annotated[Record, Depends(find_active_project)]
