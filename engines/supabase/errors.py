@@ -99,9 +99,17 @@ _BY_STATUS: dict[int, tuple[type[SupabaseError], str]] = {
 _GATEWAY_GAVE_UP = frozenset({408, 502, 504, *range(520, 528)})
 
 
-def from_status(status: int, text: str) -> SupabaseError:
-    """Make the error of an HTTP status; `text` says what was done and what the server answered."""
+def from_status(status: int, text: str, *, advises: bool = True) -> SupabaseError:
+    """Make the error of an HTTP status.
+
+    Args:
+        status: of the answer.
+        text: what was done and what the server answered.
+        advises: whether to say what to do about the access token.
+    """
     error = _of_kind(status, text)
+    if not advises and status in _BY_STATUS:
+        error = type(error)(text)
     error.status = status
     error.fate = fate_of(status)
     return error
