@@ -10,6 +10,7 @@
     ├── UnavailableError        5xx, no connection, no answer in time, after repeats
     ├── UnexpectedAnswerError   an answer that is not the Management API's
     ├── InvalidSettingError     a setting that the Management API does not take; nothing was sent
+    ├── FunctionFilesError      a function's folder is not there, cannot be read or is too large
     └── ProjectFailedError      the project is in a state from which it does not become healthy
 
 No text holds a token, a password or a key.
@@ -89,6 +90,10 @@ class InvalidSettingError(SupabaseError):
         """Keep the problems, and word them with their full names."""
         self.problems = dict(problems)
         super().__init__("; ".join(f"{section}.{name}: {text}" for name, text in problems.items()))
+
+
+class FunctionFilesError(SupabaseError):
+    """The files of a function cannot be deployed as they are."""
 
 
 class ProjectFailedError(SupabaseError):

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engines.supabase.errors import InvalidSettingError
+from engines.supabase.errors import FunctionFilesError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,16 +25,16 @@ def read_files(folder: Path) -> dict[str, bytes]:
     followed, links to folders are not.
 
     Raises:
-        InvalidSettingError: there is no such folder, a file cannot be read, or all are too large.
+        FunctionFilesError: there is no such folder, a file cannot be read, or all are too large.
     """
     if not folder.is_dir():
-        raise InvalidSettingError(f"there is no folder {folder}")
+        raise FunctionFilesError(f"there is no folder {folder}")
     files: dict[str, bytes] = {}
     left = LARGEST_SOURCE
     for name, path in sorted(_walk(folder)):
         left -= _size(path)
         if left < 0:
-            raise InvalidSettingError(_too_large(folder))
+            raise FunctionFilesError(_too_large(folder))
         files[name] = path.read_bytes()
     return files
 
@@ -59,7 +59,7 @@ def _size(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError as error:
-        raise InvalidSettingError(f"{path} cannot be read: {error.strerror}") from None
+        raise FunctionFilesError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _too_large(folder: Path) -> str:
