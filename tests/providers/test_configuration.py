@@ -53,7 +53,24 @@ def checked(olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
 
 def created(project: Project, section: str, **fields: Any) -> dict[str, Any]:
     """Create a section and give its outputs."""
-    return dict(PROVIDER.create(checked({}, props(project, section, **fields))).outs)
+    outs = PROVIDER.create(checked({}, props(project, section, **fields))).outs
+    assert outs is not None
+    return outs
+
+
+def refreshed(outs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Refresh a section and give its outputs and inputs."""
+    seen = PROVIDER.read("id", outs)
+    assert seen.outs is not None
+    assert seen.inputs is not None
+    return seen.outs, seen.inputs
+
+
+def updated(olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
+    """Update a section and give its outputs."""
+    outs = PROVIDER.update("id", olds, checked(olds, news)).outs
+    assert outs is not None
+    return outs
 
 
 def changes(olds: dict[str, Any], news: dict[str, Any]) -> bool:
@@ -105,7 +122,7 @@ class TestEachSection:
         wanted = props(target, section, **{**first, **second})
 
         assert changes(outs, wanted)
-        outs = dict(PROVIDER.update("id", outs, checked(outs, wanted)).outs)
+        outs = updated(outs, wanted)
 
         assert live(target, section) == {**before, **second}
         assert not changes(outs, wanted)
@@ -114,25 +131,30 @@ class TestEachSection:
         """A refresh shows the live value of a field that was changed by hand; an update writes it back."""
         first, second = EXAMPLES[section]
         outs, wanted = created(target, section, **first), props(target, section, **first)
-        PROVIDER.create(checked({}, props(target, section, **{**first, **second})))
+        created(target, section, **{**first, **second})
         _forget(target)
 
-        seen = PROVIDER.read("id", outs)
+        seen, inputs = refreshed(outs)
 
-        assert {name for name in first if seen.outs[name] != first[name]} == set(second)
-        assert {name: seen.inputs[name] for name in second} == second
-        PROVIDER.update("id", seen.outs, checked(seen.outs, wanted))
+        assert {name for name in first if seen[name] != first[name]} == set(second)
+        assert {name: inputs[name] for name in second} == second
+        updated(seen, wanted)
         assert not differing(first, live(target, section))
 
-    def test_a_preview_names_drift(self, target: Project, section: str) -> None:
+    def test_a_preview_names_drift(
+        self, target: Project, section: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         """A preview without refresh names the drifted field with its live value, and asks for an update."""
         first, second = EXAMPLES[section]
         outs, wanted = created(target, section, **first), props(target, section, **first)
-        PROVIDER.create(checked({}, props(target, section, **{**first, **second})))
+        created(target, section, **{**first, **second})
         _forget(target)
+        capsys.readouterr()
 
-        assert checked(outs, wanted)["drift"].keys() == second.keys()
         assert changes(outs, wanted)
+
+        said = capsys.readouterr().err.splitlines()
+        assert [line.split(" is ")[0] for line in said] == [f"drift: {section}.{name}" for name in second]
 
 
 class TestAuthSecrets:
@@ -165,12 +187,12 @@ class TestAuthSecrets:
         shown = live(target, "auth")["smtp_pass"]
         by_hand(target, "config/auth", {"smtp_pass": "another"})
 
-        seen = PROVIDER.read("id", outs)
+        seen, inputs = refreshed(outs)
 
-        assert seen.inputs["fingerprints"] == {"smtp_pass": _cloud.STRANGER}
-        wanted = checked(seen.outs, props(target, "auth", smtp_pass=CANARY))
-        assert PROVIDER.diff("id", seen.outs, wanted).changes
-        PROVIDER.update("id", seen.outs, wanted)
+        assert inputs["fingerprints"] == {"smtp_pass": _cloud.STRANGER}
+        wanted = props(target, "auth", smtp_pass=CANARY)
+        assert changes(seen, wanted)
+        updated(seen, wanted)
         assert live(target, "auth")["smtp_pass"] == shown
 
 
@@ -183,7 +205,7 @@ class TestSparse:
         wanted = props(target, "auth", site_url="https://b.test")
 
         assert changes(outs, wanted)
-        PROVIDER.update("id", outs, checked(outs, wanted))
+        updated(outs, wanted)
 
         assert live(target, "auth")["jwt_exp"] == 1200
 
@@ -191,7 +213,7 @@ class TestSparse:
         """A parameter of PostgreSQL that leaves the stack is unset, for the platform knows that state."""
         outs = created(target, "postgres", work_mem="8MB", log_lock_waits=True)
 
-        PROVIDER.update("id", outs, checked(outs, props(target, "postgres", work_mem="8MB")))
+        updated(outs, props(target, "postgres", work_mem="8MB"))
 
         assert "log_lock_waits" not in live(target, "postgres")
 
