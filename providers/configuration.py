@@ -45,7 +45,8 @@ class SupabaseSettingsProvider(CloudProvider):
             return CheckResult(news, [CheckFailure("", f"groundwork:supabase.{error}")])
         secrets = {name: fields[name] for name in fields.keys() & kind.secrets}
         for name, live in _drift(olds, news).items():
-            reporter(news)(f"drift: {news['section']}.{name} is {live} on the platform, {fields[name]} here")
+            wanted = kind.values()[name]
+            reporter(news)(f"drift: {news['section']}.{name} is {live} on the platform, {wanted} here")
         return CheckResult({**news, "fingerprints": _cloud.fingerprints(news, secrets)}, [])
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
