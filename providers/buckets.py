@@ -80,13 +80,7 @@ def _written(olds: Props, news: Props) -> dict[str, Any]:
     with _cloud.client(news) as client:
         with _open(client, news) as storage:
             made = _write_bucket(storage, news)
-        policies = _policies(news)
-        live = engines.supabase.policies.read_policies(client, news["project_ref"])
-        gone = [name for name in olds.get("policies", {}) if name not in policies]
-        dropped = [name for name in gone if not _moved(olds, name, live.get(name))]
-        shown: dict[str, Definition] = {}
-        if policies or dropped:
-            shown = engines.supabase.policies.write_policies(client, news["project_ref"], policies, dropped)
+        shown = _write_policies(client, olds, news)
     _say(olds, news)
     values = {name: definition.values() for name, definition in shown.items()}
     return put(news, shown=values, made=made or bool(olds.get("made")))
@@ -106,6 +100,18 @@ def _write_bucket(storage: Storage, props: Props) -> bool:
     if live and (changes := engines.supabase.differing(wanted, live.settings())):
         storage.change(props["bucket"], changes)
     return made
+
+
+def _write_policies(client: ManagementClient, olds: Props, news: Props) -> dict[str, Definition]:
+    """Bring the stack's policies in line, and drop those that left the stack."""
+    ref, policies = news["project_ref"], _policies(news)
+    gone = [name for name in olds.get("policies", {}) if name not in policies]
+    if gone:
+        live = engines.supabase.policies.read_policies(client, ref)
+        gone = [name for name in gone if not _moved(olds, name, live.get(name))]
+    if not policies and not gone:
+        return {}
+    return engines.supabase.policies.write_policies(client, ref, policies, gone)
 
 
 def _settings(props: Props) -> dict[str, Any]:
