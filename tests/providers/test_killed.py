@@ -1,4 +1,4 @@
-"""A create of several requests, killed after any of them: the next one ends it, and nothing is twice there."""
+"""A create of several requests, killed after any of them: the next one ends it, nothing is there twice."""
 
 from __future__ import annotations
 
