@@ -129,7 +129,8 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 def test_the_example_of_the_documentation_is_good() -> None:
     """What the page shows can be copied."""
-    example = PAGE.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    blocks = PAGE.read_text(encoding="utf-8").split("```")
+    example = next(block for block in blocks if "function_secrets:" in block).removeprefix("yaml\n")
     supabase = yaml.safe_load(example.replace("{ secure: … }", CANARY))["groundwork:supabase"]
     settings = load({"supabase": supabase}).supabase
 
