@@ -41,6 +41,7 @@ class ManagementClient:
     Attributes:
         organizations, projects, keys, configuration, overview, database, functions, function_secrets,
         signing_keys, third_parties, addons, hostnames, backups, buckets: the parts, by subject.
+        pause: waits a number of seconds, as the client itself does.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class ManagementClient:
         )
         limiter = limiter or shared_limiter(str(url), token)
         session = Session(self._http, token, limiter, timing or default_timing())
+        self.pause = session.pause
         self.organizations = Organizations(session)
         self.projects = Projects(session)
         self.keys = Keys(session)

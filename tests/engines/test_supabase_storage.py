@@ -114,3 +114,23 @@ def test_wrong_condition_changes_nothing(platform: ManagementClient, named_proje
     with pytest.raises(RejectedError, match='column "nothing_there" does not exist'):
         write_policies(platform, named_project.ref, {"good": good, "bad": bad})
     assert not read_policies(platform, named_project.ref).keys() & {"good", "bad"}
+
+
+def test_table_in_use_is_waited_for(platform: ManagementClient, named_project: Project) -> None:
+    """A request that uses the table for long lets a policy give way and try again, and is not cut off."""
+    tries: list[float] = []
+    policy = Policy.within("a", {"command": "insert", "roles": ["authenticated"]})
+    with named_project.connect() as session:
+        session.execute("begin; lock table storage.objects in access share mode")
+
+        def pause(seconds: float) -> None:
+            tries.append(seconds)
+            if len(tries) == 2:
+                session.execute("rollback")
+
+        platform.pause = pause
+        write_policies(platform, named_project.ref, {"patient": policy})
+
+    assert tries == [1.0, 1.0]
+    assert "patient" in read_policies(platform, named_project.ref)
+    write_policies(platform, named_project.ref, {}, dropped=["patient"])
