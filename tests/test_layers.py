@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,19 @@ def test_components_use_only_pure_engines(path: Path) -> None:
     assert used <= PURE_ENGINES
 
 
+def test_a_program_loads_no_engine() -> None:
+    """Each preview runs the program twice or more: it must not wait for HTTP clients and database drivers."""
+    modules = [f"components.{path.stem}" for path in (ROOT / "components").glob("[!_]*.py")]
+    # The Docker SDK is loaded on demand, and is not ours.
+    wanted = ", ".join(sorted(set(modules) - {"components.docker"}))
+    shown = "print(sorted({'engines.supabase', 'httpx', 'psycopg', 'pglast'} & set(sys.modules)))"
+    command = [sys.executable, "-c", f"import sys; import {wanted}, settings; {shown}"]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
+
+
 def test_component_tokens_follow_their_module() -> None:
     """A token is groundwork:<module>:<Type>, for it is stored in every state."""
     for path in (ROOT / "components").glob("[!_]*.py"):
@@ -94,6 +108,7 @@ def test_stored_provider_names_still_exist() -> None:
         "providers.health": ["HealthGateProvider"],
         "providers.hostname": ["CustomHostnameProvider"],
         "providers.migrations": ["MigrationsProvider"],
+        "providers.owner": ["OwnerPasswordProvider"],
         "providers.process": ["ProcessProvider"],
         "providers.schedule": ["CronJobProvider", "CronRosterProvider"],
         "providers.secret": ["GeneratedSecretProvider"],

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from tests.fix_operations import Operations
 
 # Made of other calls; `configuration` has its own tests, section by section.
-COMPOSED = {("projects", f"wait_until_{state}") for state in ("healthy", "paused", "resized")}
+COMPOSED = {
+    ("projects", name)
+    for name in ("wait_until_healthy", "wait_until_paused", "wait_until_resized", "wake", "put_to_sleep")
+}
 OTHERS = {"configuration"}
 # Sections of which nothing is required in an answer.
 MAY_BE_EMPTY = {"postgres", "network"}
