@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from engines.supabase.policies import Definition, Policy
     from engines.supabase.storage import Storage, StoredBucket
 
+_PAUSED = frozenset({"INACTIVE", "PAUSING"})
 # What stands for "no limit of its own": a top-level input cannot be null.
 _NO_LIMIT: dict[str, Any] = {"file_size_limit": 0, "allowed_mime_types": []}
 
@@ -37,11 +38,14 @@ class BucketProvider(NamedProvider):
         return UpdateResult(_written(before(olds, news), news))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        """Look at the live limits, and at the policies that the stack names."""
+        """Look at the live limits, and at the policies that the stack names; a paused project shows none."""
         try:
-            buckets, policies = _stored(props)
+            found = _stored(props)
         except engines.supabase.NotFoundError:
             return ReadResult(None, {})
+        if found is None:
+            return ReadResult(id_, put(props), self.inputs(put(props)))
+        buckets, policies = found
         if props["bucket"] not in buckets:
             return ReadResult(None, {})
         outs = put(props, **_settings_seen(props, buckets[props["bucket"]]))
@@ -135,9 +139,13 @@ def _moved(olds: Props, name: str, live: Definition | None) -> bool:
     return "bucket_id" in text and f"'{olds['bucket']}'" not in text
 
 
-def _stored_now(props: Props) -> tuple[Mapping[str, StoredBucket], Mapping[str, Definition]]:
+def _stored_now(props: Props) -> tuple[Mapping[str, StoredBucket], Mapping[str, Definition]] | None:
+    """Read all buckets and policies; None: the project is paused, and its services do not answer."""
     with _cloud.client(props) as client:
-        with _open(client, props) as storage:
+        project = client.projects.get(props["project_ref"])
+        if project.status in _PAUSED:
+            return None
+        with engines.supabase.storage.open_storage(client, project, props["api_url"]) as storage:
             buckets = {one.id: one for one in storage.all()}
         return buckets, engines.supabase.policies.read_policies(client, props["project_ref"])
 
