@@ -24,7 +24,7 @@ from engines.supabase.limits import Limiter, shared_limiter
 from engines.supabase.organizations import Organizations
 from engines.supabase.overview import Overview
 from engines.supabase.projects import Projects
-from engines.supabase.session import ATTEMPTS, Session, Timing
+from engines.supabase.session import ATTEMPTS, Session, Timing, tls
 from engines.supabase.signing_keys import SigningKeys
 from engines.supabase.third_party import ThirdParties
 
@@ -71,6 +71,7 @@ class ManagementClient:
             base_url=url,
             headers={"authorization": f"Bearer {_checked_token(token)}", "user-agent": "groundwork"},
             transport=transport,
+            verify=tls(),
             limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
         )
         limiter = limiter or shared_limiter(str(url), token)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from engines.supabase import SupabaseError, Timing, client, storage
+from engines.supabase import SupabaseError
 from providers.addons import AddonsProvider
 from providers.api_keys import ApiKeyProvider
 from providers.buckets import BucketProvider
@@ -54,18 +54,6 @@ CASES: list[tuple[NamedProvider, dict[str, Any], dict[str, Any] | None]] = [
 ]
 # Settings of a project stay when a stack goes.
 STAYING = (AddonsProvider, SigningKeysProvider)
-
-
-@pytest.fixture(autouse=True)
-def _nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let time pass at once."""
-    now = [0.0]
-
-    def pause(seconds: float) -> None:
-        now[0] += seconds
-
-    for module in (client, storage):
-        monkeypatch.setattr(module, "default_timing", lambda: Timing(pause, lambda: now[0], 30.0))
 
 
 @contextlib.contextmanager
