@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engines.supabase import ManagementClient, Timing, client, storage
+from engines.supabase import ManagementClient, Timing, client, creation, storage
 from providers import _cloud
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
         now[0] += seconds
         Event().wait(min(seconds, _MOMENT_S))
 
+    monkeypatch.setattr(creation, "_PATIENCE_S", 6.0)
     for module in (client, storage):
         monkeypatch.setattr(module, "default_timing", lambda: Timing(pause, lambda: now[0], 30.0, 3))
 
