@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import random
@@ -24,6 +25,7 @@ from engines.supabase.errors import (
 from engines.supabase.limits import LONGEST_WAIT_S, retry_after_s, wait_asked_s
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterable, Mapping
 
     from engines.supabase.errors import SupabaseError
@@ -42,6 +44,12 @@ _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.Pr
 _HOPELESS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 
 _log = logging.getLogger("engines.supabase")
+
+
+@functools.cache
+def tls() -> ssl.SSLContext:
+    """Give the certificates that the platform is known by; to read them takes longer than a request."""
+    return httpx.create_ssl_context()
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,7 @@ class Call:
         body: sent as JSON.
         form: sent instead of JSON.
         params: query parameters.
+        accept: the kind of answer that is asked for; None: any.
         secrets: values of the body that no text may show.
         repeatable: whether it may be sent again when nobody knows if it was carried out.
         timeout_s: seconds without a byte after which it counts as lost; None: the session's.
@@ -74,6 +83,7 @@ class Call:
     body: dict[str, Any] | list[Any] | None = field(default=None, repr=False)
     form: Form | None = None
     params: dict[str, Any] | None = None
+    accept: str | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
     repeatable: bool = True
     timeout_s: float | None = None
@@ -116,7 +126,14 @@ class Session:
     """Sends calls, waits out limits and failures, and knows the secrets that no text may show.
 
     Several threads may use it.
+
+    Attributes:
+        service: who answers, for error texts.
+        uses_token: whether the service lets callers in by `groundwork:supabase.access_token`.
     """
+
+    service = "the Management API"
+    uses_token = True
 
     def __init__(self, http: httpx.Client, token: str, limiter: Limiter, timing: Timing) -> None:
         """Use `http`, which has the service's URL and the token."""
@@ -229,6 +246,8 @@ class Session:
         if call.form:
             files = [("file", (name, content)) for name, content in call.form.files]
             body = {"files": files, "data": dict(call.form.fields)}
+        if call.accept:
+            body["headers"] = {"accept": call.accept}
         timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0))
         with self._http.stream(call.method, call.path, params=call.params, timeout=timeout, **body) as answer:
             content = bytearray()
@@ -241,9 +260,9 @@ class Session:
             return Reply(answer.status_code, answer.headers, bytes(content))
 
     def unexpected(self, call: Call, what: str) -> UnexpectedAnswerError:
-        """Make the error of an answer that the Management API would not give."""
+        """Make the error of an answer that the service would not give."""
         shown = redact(what, self._secrets)
-        text = f"{call.action}: {self._http.base_url} answers unlike the Management API ({shown})"
+        text = f"{call.action}: {self._http.base_url} answers unlike {self.service} ({shown})"
         error = UnexpectedAnswerError(f"{text}; check `groundwork:supabase.api_url`")
         error.fate = Fate.UNKNOWN
         return error
@@ -255,7 +274,8 @@ class Session:
             words = redact(_message(outcome), self._secrets)
             shown = words if len(words) <= _LONGEST_MESSAGE else f"{words[:_LONGEST_MESSAGE]}…"
             text = f"{call.action} failed at {self._http.base_url}: {outcome.status} {shown}".rstrip()
-            return from_status(outcome.status, text + _doubt(call, fate_of(outcome.status)))
+            text += _doubt(call, fate_of(outcome.status))
+            return from_status(outcome.status, text, advises=self.uses_token)
         reason = redact(str(outcome) or type(outcome).__name__, self._secrets)
         text = f"{call.action}: cannot reach {self._http.base_url} ({reason})"
         advice = "check `groundwork:supabase.api_url` and the network, then try again"
