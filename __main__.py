@@ -105,6 +105,7 @@ outputs.publish(
         "supabase_ref": project.ref,
         "anon_key": project.anon_key,
         "database_url": project.database_url,
+        "hostname_records": services.things.hostname_records,
         "app_url": app.url,
         "agent_url": agent.url,
         "migrations": contract.summary,

@@ -11,14 +11,15 @@ if TYPE_CHECKING:
 
 
 def publish(outputs: Mapping[str, Any]) -> None:
-    """Export a stack's outputs, and keep the secret ones out of the SDK's debug messages.
+    """Export the outputs that a stack has, and keep the secret ones out of the SDK's debug messages.
 
     `register_resource_outputs` of the Pulumi SDK (3.259.0, runtime/resource.py) writes all of a stack's
     outputs to the debug channel, secret ones in plain. `--event-log` and `--debug` keep that channel.
     """
     pulumi.log.debug = _say_nothing
     for name, value in outputs.items():
-        pulumi.export(name, value)
+        if value is not None:
+            pulumi.export(name, value)
 
 
 def _say_nothing(*_arguments: object, **_options: object) -> None:

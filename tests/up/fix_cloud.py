@@ -27,12 +27,20 @@ if TYPE_CHECKING:
 
 CANARY = "CANARY-cloud-41f7"
 FUNCTION = 'Deno.serve(() => new Response("hello"));\n'
+OWN = "owner_id = (select auth.uid()::text)"
 # What the files do not name already, so that every kind of setting is on.
 EVERYTHING: dict[str, Any] = {
     "auth": {"external_google_enabled": True, "external_google_client_id": "client"},
     "pooler": {"default_pool_size": 20},
     "realtime": {"max_concurrent_users": 300},
     "network": {"dbAllowedCidrs": ["0.0.0.0/0"], "dbAllowedCidrsV6": ["::/0"]},
+    "addons": {"ipv4": "ipv4_default", "custom_domain": "cd_default"},
+    "custom_hostname": "api.example.com",
+    "functions": {"hello": {"dir": "functions/hello"}},
+    "buckets": {"avatars": {"public": True, "policies": {"own avatar": {"command": "select", "using": OWN}}}},
+    "api_keys": {"nightly_jobs": {"type": "secret", "description": "the nightly jobs"}},
+    "signing_keys": {"first": {"status": "in_use"}, "second": {"status": "standby"}},
+    "third_party": {"corporate": {"oidc_issuer_url": "https://id.example.com"}},
 }
 # The stack's own machine takes the place of the containers' hosts.
 HERE: dict[str, Any] = {
@@ -71,7 +79,9 @@ class Cloud:
             event.resource_pre_event.metadata for event in self.program.events if event.resource_pre_event
         ]
         ours = [one for one in steps if one.op != auto.OpType.SAME and "pulumi:providers:" not in one.urn]
-        return {one.urn.split("::")[-1]: _changed(one, "inputs") for one in ours}
+        # A replacement is a step of its own beside the making of the new thing and the end of the old one.
+        both = [one for one in ours if one.old and one.new]
+        return {one.urn.split("::")[-1]: _changed(one, "inputs") for one in both}
 
     def refresh(self) -> dict[str, set[str]]:
         """Run `pulumi refresh` and give the outputs that it found changed, by resource."""
@@ -111,6 +121,7 @@ def open_cloud(stack: str, emulator: Emulator) -> Cloud:
         "supabase.access_token": emulator.token,
         "supabase.auth.smtp_pass": f"{CANARY}-smtp",
         "supabase.auth.external_google_secret": f"{CANARY}-google",
+        "supabase.function_secrets.MAIL_TOKEN": f"{CANARY}-function",
         "secrets.mail_api_key.value": f"{CANARY}-mail",
     }.items():
         program.stack.set_config(f"groundwork:{key}", auto.ConfigValue(value, secret=True), path=True)

@@ -30,6 +30,18 @@ CHANGES = {
     "supabase-realtime": ("realtime.max_concurrent_users", "301", "max_concurrent_users"),
     "supabase-ssl": ("ssl.database", "false", "database"),
     "supabase-network": ("network.dbAllowedCidrs[0]", "10.0.0.0/8", "dbAllowedCidrs"),
+    "supabase-addons": ("addons.pitr", "pitr_7", "addons"),
+    "supabase-function-secrets": ("function_secrets.MAIL_TOKEN", "other", "fingerprints"),
+    "supabase-function-hello": ("functions.hello.verify_jwt", "false", "verify_jwt"),
+    "supabase-bucket-avatars": ("buckets.avatars.public", "false", "public"),
+    "supabase-api-key-nightly_jobs": ("api_keys.nightly_jobs.description", "other jobs", "description"),
+    "supabase-signing-keys": ("signing_keys.second.status", "revoked", "keys"),
+    "supabase-third-party-corporate": (
+        "third_party.corporate.oidc_issuer_url",
+        "https://b.example",
+        "oidc_issuer_url",
+    ),
+    "supabase-hostname": ("custom_hostname", "b.example.com", "hostname"),
 }
 # What somebody changes by hand, and what a refresh has to show of it.
 DRIFT = {
@@ -108,6 +120,11 @@ def test_drift_is_shown_by_field_and_repaired(staging: Cloud) -> None:
     assert staging.api("GET", "/config/auth").json()["jwt_exp"] == 3600
     staging.program.preview()
     assert staging.program.changed() == {}
+
+
+def test_ten_projects_stay_within_the_rate_limit(staging: Cloud) -> None:
+    """An update without changes, with everything on, needs at most a tenth of a minute's 120 requests."""
+    assert staging.requests_of(staging.program.up) <= 12
 
 
 def test_no_secret_is_in_the_state_or_on_the_screen(staging: Cloud) -> None:
