@@ -5,7 +5,9 @@ The order of an update is the order of the values below: who takes an output of 
 
 from __future__ import annotations
 
-from components import database, host, operations, outputs, runtime, schedule, secret, supabase
+from pulumi import ResourceOptions
+
+from components import configuration, database, host, operations, outputs, runtime, schedule, secret, supabase
 from settings import Settings
 
 settings = Settings.load()
@@ -25,7 +27,18 @@ project = supabase.Project(
     ),
     machine,
 )
-schema = database.Schema("schema", settings.migrations, project)
+platform = configuration.Platform(
+    "platform",
+    configuration.PlatformArgs(spec=settings.supabase, fingerprint_key=secrets.current("fingerprint_key")),
+    project,
+)
+schema = database.Schema("schema", settings.migrations, project, ResourceOptions(depends_on=platform))
+services = configuration.Services(
+    "services",
+    configuration.ServicesArgs(spec=settings.supabase, fingerprint_key=secrets.current("fingerprint_key")),
+    project,
+    ResourceOptions(depends_on=schema),
+)
 logins = database.Logins(
     "logins",
     database.LoginsArgs(roles=("app", "agent"), secrets=secrets, schema=schema.version),

@@ -22,14 +22,15 @@ class Component(pulumi.ComponentResource):
         """Register the component; its children follow."""
         super().__init__(self.token, name, None, opts)
         self._name = name
+        self._after = pulumi.ResourceOptions(depends_on=opts.depends_on if opts else None)
 
     def named(self, role: str) -> str:
         """Name a child."""
         return f"{self._name}-{role}"
 
     def under(self, *more: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions:
-        """Give the options of a child: this parent, and whatever else is asked for."""
-        options = pulumi.ResourceOptions(parent=self)
+        """Give the options of a child: this parent, what it depends on, and whatever else is asked for."""
+        options = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), self._after)
         for other in more:
             options = pulumi.ResourceOptions.merge(options, other)
         return options

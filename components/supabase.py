@@ -80,6 +80,12 @@ class Project(Component):
         self.api_url, self._token = self._reach(args.spec, host)
         self._project = self._declare(args)
         self.ref, self.url = self._project.project_ref, self._project.url
+        # One that is adopted is known by its name already, so that even the first preview can look at it.
+        self.management = {
+            "api_url": self.api_url,
+            "access_token": self._token,
+            "project_ref": args.spec.ref or self.ref,
+        }
         self.anon_key, self.database_url = self._project.anon_key, self._project.database_url
         self.address = {
             "host": self._project.host,
@@ -91,7 +97,7 @@ class Project(Component):
 
     def inside(self) -> pulumi.ResourceOptions:
         """Give the options of what lives inside the project and goes when a stand-in does."""
-        return pulumi.ResourceOptions(deleted_with=self.lifeline)
+        return pulumi.ResourceOptions(deleted_with=self.lifeline, depends_on=[self._project])
 
     def _reach(self, spec: ProjectSpec, host: Host) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
         if spec.api_url and spec.access_token is not None:
@@ -116,8 +122,8 @@ class Project(Component):
             "on_destroy": spec.on_destroy,
             "log_urn": self.log_urn("SupabaseProject", name),
         }
-        guarded = pulumi.ResourceOptions(protect=spec.protect)
-        return SupabaseProject(name, props, self.under(self.inside(), guarded))
+        guarded = pulumi.ResourceOptions(protect=spec.protect, deleted_with=self.lifeline)
+        return SupabaseProject(name, props, self.under(guarded))
 
 
 def _stand_in(token: pulumi.Output[str], data: str, on_destroy: str) -> ServiceArgs:

@@ -33,6 +33,7 @@ from emulator.management import (
     third_party,
     whole_config,
 )
+from emulator.services import buckets as storage_buckets
 from emulator.services import routes
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ _SUBJECTS = (
     *(organizations, projects, health, api_keys, secrets, database),
     *(configuration, parameters, services, network, signing_keys, third_party),
     *(addons, backups, functions, buckets, hostnames, whole_config),
-    routes,
+    *(routes, storage_buckets),
 )
 
 

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from settings import rules
 from settings.problems import NAMESPACE, Problem, SettingsError, explain, unknown_key
+from settings.section import Section
 from settings.sections import (
     Agent,
     App,
@@ -22,7 +23,6 @@ from settings.sections import (
     HostFromText,
     Migrations,
     Secrets,
-    Section,
     Supabase,
 )
 from settings.values import freeze, like

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, field_validator
+from pydantic import BeforeValidator, Field, Strict, field_validator
 
+from settings.cloud import Cloud
+from settings.section import Section
 from settings.values import (
     EnvironmentVariables,
     JsonObject,
@@ -41,21 +43,7 @@ RESERVED_VARIABLES = frozenset(
 )  # fmt: skip
 
 
-class Section(BaseModel):
-    """What all sections share: frozen, no unknown key, no guessing of types."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        arbitrary_types_allowed=True,
-        hide_input_in_errors=True,
-        use_attribute_docstrings=True,
-        validate_default=True,
-    )
-
-
-class Supabase(Section):
+class Supabase(Cloud):
     """`groundwork:supabase`: which project, where, and what becomes of it."""
 
     api_url: Url | None = None
@@ -255,6 +243,8 @@ class Secrets(Section):
     """Password of the database's owner, which only the deployment uses."""
     session_key: Generated = Field(default_factory=Generated)
     """Key that signs the app's sessions."""
+    fingerprint_key: Generated = Field(default_factory=Generated)
+    """Key of the fingerprints by which a change of a secret is seen."""
     ai_api_key: Given | None = None
     """Key of the AI provider."""
     mail_api_key: Given | None = None

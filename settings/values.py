@@ -101,7 +101,7 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
-def _secret(value: object) -> pulumi.Output[str]:
+def secret(value: object) -> pulumi.Output[str]:
     """Mark a value as secret; an error never shows it."""
     if not isinstance(value, str) or not value or value != value.strip():
         message = "must be text without blanks around it; set it by `pulumi config set --secret --path`"
@@ -133,7 +133,7 @@ def like(pattern: str, allowed: str) -> AfterValidator:
 Seconds = Annotated[float, BeforeValidator(seconds)]
 Schedule = Annotated[str, AfterValidator(_schedule)]
 Url = Annotated[str, AfterValidator(_url)]
-Secret = Annotated[pulumi.Output[str], PlainValidator(_secret)]
+Secret = Annotated[pulumi.Output[str], PlainValidator(secret)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Version = Annotated[int, Field(ge=1)]
 Text = Annotated[str, Field(min_length=1, max_length=256)]

@@ -12,7 +12,7 @@ from emulator.instance import Instance
 from emulator.keys import Role, role_of
 from emulator.management.bodies import AllProjects, Project  # noqa: TC001 - FastAPI reads the annotations
 from emulator.projects import READY
-from emulator.services import probes
+from emulator.services import probes, storage_errors
 from emulator.store import Record
 
 
@@ -41,6 +41,25 @@ def find_role(project: UpProject, apikey: Annotated[str | None, Header()] = None
     role = role_of(project, apikey)
     if role is None:
         raise ApiError(401, "Invalid API key", hint="Double check the project's API key.")
+    return role
+
+
+def find_storage_role(
+    project: UpProject,
+    apikey: Annotated[str | None, Header()] = None,
+    authorization: Annotated[str | None, Header()] = None,
+) -> Role:
+    """Give the database role of a caller of storage: of its token, or else of its API key.
+
+    Raises:
+        ApiError: there is none or it is not valid; worded as storage does.
+    """
+    token = (authorization or "").removeprefix("Bearer ").strip() or apikey
+    if not token:
+        raise storage_errors.refused("InvalidRequest", "headers must have required property 'authorization'")
+    role = role_of(project, token)
+    if role is None:
+        raise storage_errors.refused("AccessDenied", "Invalid Compact JWS")
     return role
 
 

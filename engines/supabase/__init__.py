@@ -8,6 +8,7 @@ from engines.supabase.auth_settings import AuthSettings
 from engines.supabase.backups import Backup, Backups, BackupSchedule
 from engines.supabase.buckets import Bucket
 from engines.supabase.client import ManagementClient, default_timing
+from engines.supabase.comparison import differing, equal
 from engines.supabase.configuration import SECTIONS
 from engines.supabase.database import TemporaryLogin
 from engines.supabase.errors import (
@@ -103,6 +104,8 @@ __all__ = [
     "UnavailableError",
     "UnexpectedAnswerError",
     "default_timing",
+    "differing",
+    "equal",
     "project_url",
     "read_project",
 ]

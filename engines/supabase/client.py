@@ -22,6 +22,7 @@ from engines.supabase.functions import Functions
 from engines.supabase.hostnames import Hostnames
 from engines.supabase.limits import Limiter, shared_limiter
 from engines.supabase.organizations import Organizations
+from engines.supabase.overview import Overview
 from engines.supabase.projects import Projects
 from engines.supabase.session import ATTEMPTS, Session, Timing
 from engines.supabase.signing_keys import SigningKeys
@@ -38,8 +39,8 @@ class ManagementClient:
     """A session with the Management API; use it in a `with` statement. Several threads may share it.
 
     Attributes:
-        organizations, projects, keys, configuration, database, functions, function_secrets, signing_keys,
-        third_parties, addons, hostnames, backups, buckets: the parts, by subject.
+        organizations, projects, keys, configuration, overview, database, functions, function_secrets,
+        signing_keys, third_parties, addons, hostnames, backups, buckets: the parts, by subject.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class ManagementClient:
         self.projects = Projects(session)
         self.keys = Keys(session)
         self.configuration = Configuration(session)
+        self.overview = Overview(session)
         self.database = Database(session)
         self.functions = Functions(session)
         self.function_secrets = FunctionSecrets(session)

@@ -18,8 +18,12 @@ No text holds a token, a password or a key.
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from engines.errors import GroundworkError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Fate(Enum):
@@ -75,7 +79,16 @@ class UnexpectedAnswerError(SupabaseError):
 
 
 class InvalidSettingError(SupabaseError):
-    """A setting's name or value is not what the service takes; the text names it, never the value."""
+    """Settings whose names or values are not what the service takes; the text names each, never a value.
+
+    Attributes:
+        problems: what is wrong, by the field's name.
+    """
+
+    def __init__(self, section: str, problems: Mapping[str, str]) -> None:
+        """Keep the problems, and word them with their full names."""
+        self.problems = dict(problems)
+        super().__init__("; ".join(f"{section}.{name}: {text}" for name, text in problems.items()))
 
 
 class ProjectFailedError(SupabaseError):

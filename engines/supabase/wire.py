@@ -17,7 +17,6 @@ from engines.supabase.errors import InvalidSettingError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pydantic_core import ErrorDetails
 
 _PROJECTS = "/v1/projects"
 
@@ -65,13 +64,14 @@ class Settings(BaseModel):
         Raises:
             InvalidSettingError: a name or a value is not what the API takes; each one is named.
         """
-        texts = [cls._unknown(name) for name in values if name not in cls.names()]
+        problems = {name: cls._unknown(name) for name in values if name not in cls.names()}
         try:
             settings = cls.model_validate(_whole_numbers(dict(values)))
         except ValidationError as error:
-            texts += map(cls._complaint, error.errors(include_url=False, include_input=False))
-        if texts:
-            raise InvalidSettingError("; ".join(texts))
+            found = error.errors(include_url=False, include_input=False)
+            problems |= {".".join(map(str, one["loc"])): one["msg"] for one in found}
+        if problems:
+            raise InvalidSettingError(cls.section, problems)
         return settings
 
     @classmethod
@@ -109,14 +109,10 @@ class Settings(BaseModel):
         return frozenset(field.alias or name for name, field in cls.model_fields.items())
 
     @classmethod
-    def _complaint(cls, error: ErrorDetails) -> str:
-        return f"{'.'.join((cls.section, *map(str, error['loc'])))}: {error['msg']}"
-
-    @classmethod
     def _unknown(cls, name: str) -> str:
         close = difflib.get_close_matches(name, cls.names(), 1)
         advice = f"; did you mean {close[0]}?" if close else ""
-        return f"{cls.section}.{name}: the API has no such field{advice}"
+        return f"the API has no such field{advice}"
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,144 @@
+"""What the platform keeps for a project, as far as a stack names it; the rest is left alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from components._base import Component
+from providers.configuration import SupabaseSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pulumi
+
+    from components.supabase import Project
+
+
+class PlatformSpec(Protocol):
+    """What a stack says of the ground that its database stands on."""
+
+    @property
+    def postgres(self) -> Mapping[str, Any] | None:
+        """PostgreSQL's parameters."""
+
+    @property
+    def pooler(self) -> Mapping[str, Any] | None:
+        """The connection pooler."""
+
+    @property
+    def ssl(self) -> Mapping[str, Any] | None:
+        """Whether the database wants TLS."""
+
+    @property
+    def network(self) -> Mapping[str, Any] | None:
+        """From where the database is reached."""
+
+    @property
+    def restart_database(self) -> bool:
+        """Restart PostgreSQL when a parameter that changes needs it."""
+
+
+class ServicesSpec(Protocol):
+    """What a stack says of the services around its database."""
+
+    @property
+    def auth(self) -> Mapping[str, Any] | None:
+        """Sign-up and sign-in."""
+
+    @property
+    def postgrest(self) -> Mapping[str, Any] | None:
+        """The REST API."""
+
+    @property
+    def storage(self) -> Mapping[str, Any] | None:
+        """The storage service."""
+
+    @property
+    def realtime(self) -> Mapping[str, Any] | None:
+        """The realtime service."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlatformArgs:
+    """What the ground is.
+
+    Attributes:
+        spec: the stack's settings of it.
+        fingerprint_key: by it a changed secret is seen.
+    """
+
+    spec: PlatformSpec
+    fingerprint_key: pulumi.Output[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServicesArgs:
+    """What the services are.
+
+    Attributes:
+        spec: the stack's settings of them.
+        fingerprint_key: by it a changed secret is seen.
+    """
+
+    spec: ServicesSpec
+    fingerprint_key: pulumi.Output[str]
+
+
+class Platform(Component):
+    """What the database runs on: PostgreSQL's parameters, pooler, TLS, networks. Before the schema."""
+
+    token = "groundwork:configuration:Platform"  # noqa: S105 - a Pulumi type token, no credential
+
+    def __init__(
+        self, name: str, args: PlatformArgs, project: Project, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """Declare the sections that the stack names."""
+        super().__init__(name, opts)
+        spec = args.spec
+        sections = {
+            "postgres": spec.postgres,
+            "pooler": spec.pooler,
+            "ssl": spec.ssl,
+            "network": spec.network,
+        }
+        shared = {"fingerprint_key": args.fingerprint_key, "restart": spec.restart_database}
+        _declare(self, sections, shared, project)
+        self.finish()
+
+
+class Services(Component):
+    """The services around the database, after the schema: hooks and policies call its functions."""
+
+    token = "groundwork:configuration:Services"  # noqa: S105 - a Pulumi type token, no credential
+
+    def __init__(
+        self, name: str, args: ServicesArgs, project: Project, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """Declare the sections that the stack names."""
+        super().__init__(name, opts)
+        spec = args.spec
+        sections = {
+            "auth": spec.auth,
+            "postgrest": spec.postgrest,
+            "storage": spec.storage,
+            "realtime": spec.realtime,
+        }
+        _declare(self, sections, {"fingerprint_key": args.fingerprint_key}, project)
+        self.finish()
+
+
+def _declare(
+    parent: Component,
+    sections: Mapping[str, Mapping[str, Any] | None],
+    shared: Mapping[str, Any],
+    project: Project,
+) -> None:
+    """Declare one resource for each section that the stack names."""
+    for section, fields in sections.items():
+        if fields is not None:
+            name = f"supabase-{section}"
+            props = {**fields, **shared, **project.management, "section": section}
+            props["log_urn"] = parent.log_urn("SupabaseSettings", name)
+            SupabaseSettings(name, props, parent.under(project.inside()))

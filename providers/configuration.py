@@ -1,0 +1,192 @@
+"""The sections of a project's settings. Only the fields that a stack names are looked at and written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    Resource,
+    UpdateResult,
+)
+
+import engines
+from providers import _cloud
+from providers._cloud import CloudProvider
+from providers._crud import Props, changed_keys, plain, reporter, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RESTART_TIMEOUT_S = 900
+# Everything else among the properties is a field of the section.
+_OURS = frozenset(
+    {*_cloud.REACH, "__provider", "log_urn", "section", "fingerprint_key", "restart", "fingerprints"}
+    | {"drift", "shown"}
+)
+# Sections whose platform knows "never set"; elsewhere a field that the stack lets go stays as it is.
+_RESETTABLE = "postgres"
+
+
+class SupabaseSettingsProvider(CloudProvider):
+    """Keeps the fields of one section as the stack names them, and no others."""
+
+    def check(self, olds: Props, news: Props) -> CheckResult:
+        """Refuse what the API does not take; show which secrets changed, and what drifted."""
+        fields = {name: value for name, value in _fields(news).items() if not unknown(value)}
+        try:
+            kind = _kind(news).of(fields)
+        except engines.supabase.InvalidSettingError as error:
+            return CheckResult(news, [CheckFailure("", f"groundwork:supabase.{error}")])
+        secrets = {name: fields[name] for name in fields.keys() & kind.secrets}
+        shown = {"fingerprints": _cloud.fingerprints(news, secrets), "drift": _drift(olds, news, fields)}
+        return CheckResult({**news, **shown}, [])
+
+    def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
+        """Ask for an update when a field differs, is let go, or drifted."""
+        changed = [key for key in changed_keys(olds, news, self.soft) if key not in {"drift", "restart"}]
+        let_go = _fields(olds).keys() - _fields(news).keys()
+        return DiffResult(changes=bool(changed or let_go or news.get("drift")), replaces=[])
+
+    def create(self, props: Props) -> CreateResult:
+        """Write the fields that differ on the platform; what is there already is taken over."""
+        return CreateResult(f"{props['project_ref']}/{props['section']}", _written({}, props))
+
+    def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
+        """Write the fields that differ on the platform."""
+        return UpdateResult(_written(olds, news))
+
+    def read(self, id_: str, props: Props) -> ReadResult:
+        """Look at the live values of the stack's fields."""
+        try:
+            live = _cloud.look(props, props["section"])
+        except engines.supabase.NotFoundError:
+            return ReadResult(None, {})
+        found = _seen(props, live)
+        return ReadResult(id_, found, {name: value for name, value in found.items() if name != "shown"})
+
+    def delete(self, _id: str, _props: Props) -> None:
+        """Leave the settings as they are: a project has no state without them."""
+
+
+def _fields(props: Props) -> dict[str, Any]:
+    return {name: value for name, value in props.items() if name not in _OURS}
+
+
+def _kind(props: Props) -> type[engines.supabase.Settings]:
+    return engines.supabase.SECTIONS[props["section"]]
+
+
+def _drift(olds: Props, news: Props, fields: Mapping[str, Any]) -> dict[str, str]:
+    """Say which fields are not on the platform what the stack already had them set to."""
+    live = _cloud.glance(news, news["section"])
+    secrets = _kind(news).secrets
+    settled = {
+        name: value
+        for name, value in fields.items()
+        if name in live and name not in secrets and (not olds or olds.get(name) == value)
+    }
+    differing = engines.supabase.differing(settled, live)
+    return {name: f"{live[name]} on the platform" for name in differing}
+
+
+def _written(olds: Props, news: Props) -> dict[str, Any]:
+    """Write what differs, and give the outputs with what the platform shows of the secrets then."""
+    _cloud.forget(news)
+    kind, ref = _kind(news), news["project_ref"]
+    with _cloud.client(news) as client:
+        live = client.configuration.read(ref, kind)
+        changes = _changes(olds, news, live)
+        drop = _dropped(olds, news, live)
+        if changes or drop:
+            live = client.configuration.change(
+                ref, kind.of(changes), drop=drop, restart_database=bool(news.get("restart"))
+            )
+        if (changes or drop) and news.get("restart"):
+            client.projects.wait_until_healthy(ref, reporter(news), RESTART_TIMEOUT_S)
+    _say(news, changes, olds)
+    shown = _cloud.fingerprints(news, _masked(news, live))
+    return {**plain(news), "drift": {}, "shown": shown}
+
+
+def _changes(olds: Props, news: Props, live: engines.supabase.Settings) -> dict[str, Any]:
+    """Choose the fields to write: plain ones that differ, secret ones that are new or not ours any more."""
+    fields, kind = _fields(news), _kind(news)
+    found = live.values()
+    changes = engines.supabase.differing(
+        {name: value for name, value in fields.items() if name not in kind.secrets}, found
+    )
+    kept = _kept_secrets(olds, news, live)
+    return {**changes, **{name: fields[name] for name in fields.keys() & kind.secrets if name not in kept}}
+
+
+def _kept_secrets(olds: Props, news: Props, live: engines.supabase.Settings) -> set[str]:
+    """Name the secrets that were written as they are wanted, and are shown as they were then."""
+    ours, shown = news.get("fingerprints", {}), _cloud.fingerprints(news, _masked(news, live))
+    return {
+        name
+        for name in ours
+        if ours[name] == olds.get("fingerprints", {}).get(name)
+        and name in shown
+        and shown[name] == olds.get("shown", {}).get(name)
+    }
+
+
+def _masked(props: Props, live: engines.supabase.Settings) -> dict[str, Any]:
+    """Give what the platform shows of the stack's secrets."""
+    found = live.values()
+    return {name: found.get(name) for name in _fields(props).keys() & _kind(props).secrets}
+
+
+def _dropped(olds: Props, news: Props, live: engines.supabase.Settings) -> set[str]:
+    """Name the parameters that the stack let go and that are to be the platform's own choice again."""
+    if news["section"] != _RESETTABLE:
+        return set()
+    return (_fields(olds).keys() - _fields(news).keys()) & live.values().keys()
+
+
+def _say(news: Props, changes: Mapping[str, Any], olds: Props) -> None:
+    report, section = reporter(news), news["section"]
+    if not olds and not changes:
+        report(f"{section}: everything is on the platform as the stack wants it")
+    let_go = sorted(_fields(olds).keys() - _fields(news).keys())
+    if let_go and section != _RESETTABLE:
+        report(f"{section}: left as on the platform, and no longer looked at: {', '.join(let_go)}")
+
+
+def _seen(props: Props, live: engines.supabase.Settings) -> dict[str, Any]:
+    """Give the properties with the live values of the stack's fields."""
+    found, kind = live.values(), _kind(props)
+    fields = {
+        name: value if engines.supabase.equal(value, found.get(name)) else found.get(name)
+        for name, value in _fields(props).items()
+        if name not in kind.secrets
+    }
+    shown = _cloud.fingerprints(props, _masked(props, live))
+    strange = {
+        name: _cloud.STRANGER
+        for name in props.get("fingerprints", {})
+        if shown.get(name) != props.get("shown", {}).get(name)
+    }
+    prints = {**props.get("fingerprints", {}), **strange}
+    return {**plain(props), **fields, "fingerprints": prints, "drift": {}}
+
+
+class SupabaseSettings(Resource, module="groundwork", name="SupabaseSettings"):
+    """One section of a project's settings.
+
+    Attributes:
+        section: its name.
+    """
+
+    section: pulumi.Output[str]
+
+    def __init__(self, name: str, props: Props, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Declare a section: how to reach it, `section`, `fingerprint_key`, `restart`, and its fields."""
+        declared = {**props, "shown": None}
+        super().__init__(SupabaseSettingsProvider(), name, declared, opts)
