@@ -98,6 +98,8 @@ def is_fresh(section: str, name: str, value: Any) -> bool:
         value: as the API shows it.
     """
     known = FRESH[section]
+    if isinstance(value, dict):
+        return all(member in known.get(name, {}) and known[name][member] == value[member] for member in value)
     if name in known:
         return value is None or bool(value == known[name])
     # Of PostgreSQL's parameters only those are shown that somebody set, to whatever.

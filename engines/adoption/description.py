@@ -184,8 +184,8 @@ def _facts(live: Live) -> list[str]:
 
 
 def _schema(name: str, tables: int, without_rls: int) -> str:
-    open_ = f", {without_rls} without row level security" if without_rls else ""
-    return f"{name} ({tables} tables{open_})"
+    number = f"{tables} table{'' if tables == 1 else 's'}"
+    return f"{name} ({number}{f', {without_rls} without row level security' if without_rls else ''})"
 
 
 def _listed(title: str, lines: list[str] | tuple[str, ...]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engines.adoption.defaults import is_fresh
+from engines.adoption.defaults import FRESH, is_fresh
 from engines.supabase import SECTIONS, InvalidSettingError
 
 if TYPE_CHECKING:
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from engines.adoption.notes import Notes
     from engines.supabase import Settings
+
+_REFUSED = "the platform shows a value that its own documents do not allow to be set"
 
 
 def describe_sections(
@@ -32,24 +34,44 @@ def describe_sections(
 
 def _fields(settings: Settings, notes: Notes, *, every: bool) -> dict[str, Any]:
     kind = type(settings)
-    chosen = {}
+    chosen: dict[str, Any] = {}
     for name, value in sorted(settings.values().items()):
         # Answers hold more than may be set, such as when a service was suspended.
-        if name not in kind.names() or (not every and is_fresh(kind.section, name, value)):
-            continue
-        if name in kind.secrets:
-            notes.secrets += [(kind.section, name)] if value else []
-        elif refusal := _refusal(kind, name, value):
-            notes.leave(f"supabase.{kind.section}.{name}", refusal)
-        else:
-            chosen[name] = value
+        if name in kind.names() and (every or not is_fresh(kind.section, name, value)):
+            chosen |= _field(kind, name, value, notes, every=every)
     return chosen
 
 
-def _refusal(kind: type[Settings], name: str, value: Any) -> str | None:
-    """Say why a value that the platform shows could not be written; None: it could, or nothing is set."""
+def _field(kind: type[Settings], name: str, value: Any, notes: Notes, *, every: bool) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return _group(kind, name, value, notes, every=every)
+    if name in kind.secrets:
+        notes.secrets += [(kind.section, name)] if value else []
+        return {}
+    if _may_be_set(kind, name, value):
+        return {name: value}
+    if value is not None:
+        notes.leave(f"supabase.{kind.section}.{name}", _REFUSED)
+    return {}
+
+
+def _group(
+    kind: type[Settings], name: str, members: dict[str, Any], notes: Notes, *, every: bool
+) -> dict[str, Any]:
+    """Choose among the members of a group, each of which may be set alone."""
+    fresh = {} if every else FRESH[kind.section].get(name, {})
+    changed = {
+        member: value for member, value in members.items() if member not in fresh or fresh[member] != value
+    }
+    good = {member: value for member, value in changed.items() if _may_be_set(kind, name, {member: value})}
+    for member in changed.keys() - good.keys():
+        notes.leave(f"supabase.{kind.section}.{name}.{member}", _REFUSED)
+    return {name: good} if good else {}
+
+
+def _may_be_set(kind: type[Settings], name: str, value: Any) -> bool:
     try:
         kind.of({name: value})
     except InvalidSettingError:
-        return "the platform shows a value that its own documents do not allow to be set"
-    return None
+        return False
+    return True

@@ -21,7 +21,7 @@ def equal(wanted: Any, live: Any) -> bool:
         return sorted(map(str, wanted)) == sorted(map(str, live))
     if isinstance(wanted, str) and isinstance(live, str):
         return _parts(wanted) == _parts(live)
-    return bool(wanted == live or {wanted, live} == {None, ""})
+    return bool(wanted == live or (wanted in (None, "") and live in (None, "")))
 
 
 def differing(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:
