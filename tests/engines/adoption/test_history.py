@@ -62,10 +62,10 @@ def test_empty_project_needs_nothing_but_a_look(tmp_path: Path) -> None:
     for number in range(1, 6):
         (tmp_path / "sql" / f"00{number}_a.sql").write_text("select 1;")
 
-    assert steps(tmp_path, Live(PROJECT)) == [
-        "the first update will run what the history does not name: 001_a.sql, 002_a.sql, 003_a.sql and 2 more",
-        "compare files and history: `scripts/db list --dir sql`",
-    ]
+    run, compare = steps(tmp_path, Live(PROJECT))
+
+    assert run.endswith("what the history does not name: 001_a.sql, 002_a.sql, 003_a.sql and 2 more")
+    assert compare == "compare files and history: `scripts/db list --dir sql`"
 
 
 def test_files_that_do_not_fit_are_told(tmp_path: Path) -> None:
