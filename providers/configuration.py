@@ -27,7 +27,7 @@ RESTART_TIMEOUT_S = 900
 # Everything else among the properties is a field of the section.
 _OURS = frozenset(
     {*_cloud.REACH, "__provider", "log_urn", "section", "fingerprint_key", "restart", "fingerprints"}
-    | {"drift", "shown"}
+    | {"shown"}
 )
 # Sections whose platform knows "never set"; elsewhere a field that the stack lets go stays as it is.
 _RESETTABLE = "postgres"
@@ -37,21 +37,23 @@ class SupabaseSettingsProvider(CloudProvider):
     """Keeps the fields of one section as the stack names them, and no others."""
 
     def check(self, olds: Props, news: Props) -> CheckResult:
-        """Refuse what the API does not take; show which secrets changed, and what drifted."""
+        """Refuse what the API does not take; show which secrets changed, and say what drifted."""
         fields = {name: value for name, value in _fields(news).items() if not unknown(value)}
         try:
             kind = _kind(news).of(fields)
         except engines.supabase.InvalidSettingError as error:
             return CheckResult(news, [CheckFailure("", f"groundwork:supabase.{error}")])
         secrets = {name: fields[name] for name in fields.keys() & kind.secrets}
-        shown = {"fingerprints": _cloud.fingerprints(news, secrets), "drift": _drift(olds, news, fields)}
-        return CheckResult({**news, **shown}, [])
+        for name, live in _drift(olds, news).items():
+            wanted = kind.values()[name]
+            reporter(news)(f"drift: {news['section']}.{name} is {live} on the platform, {wanted} here")
+        return CheckResult({**news, "fingerprints": _cloud.fingerprints(news, secrets)}, [])
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
         """Ask for an update when a field differs, is let go, or drifted."""
-        changed = [key for key in changed_keys(olds, news, self.soft) if key not in {"drift", "restart"}]
+        changed = [key for key in changed_keys(olds, news, self.soft) if key != "restart"]
         let_go = _fields(olds).keys() - _fields(news).keys()
-        return DiffResult(changes=bool(changed or let_go or news.get("drift")), replaces=[])
+        return DiffResult(changes=bool(changed or let_go or _drift(olds, news)), replaces=[])
 
     def create(self, props: Props) -> CreateResult:
         """Write the fields that differ on the platform; what is there already is taken over."""
@@ -82,17 +84,18 @@ def _kind(props: Props) -> type[engines.supabase.Settings]:
     return engines.supabase.SECTIONS[props["section"]]
 
 
-def _drift(olds: Props, news: Props, fields: Mapping[str, Any]) -> dict[str, str]:
-    """Say which fields are not on the platform what the stack already had them set to."""
-    live = _cloud.glance(news, news["section"])
-    secrets = _kind(news).secrets
+def _drift(olds: Props, news: Props) -> dict[str, Any]:
+    """Give the live values of fields that are not as the stack has set them, or is about to take them over.
+
+    A field that the stack itself changes is no drift.
+    """
+    live, secrets = _cloud.glance(news, news["section"]), _kind(news).secrets
     settled = {
         name: value
-        for name, value in fields.items()
-        if name in live and name not in secrets and (not olds or olds.get(name) == value)
+        for name, value in _fields(news).items()
+        if name in live and name not in secrets and not unknown(value) and olds.get(name, value) == value
     }
-    differing = engines.supabase.differing(settled, live)
-    return {name: f"{live[name]} on the platform" for name in differing}
+    return {name: live[name] for name in engines.supabase.differing(settled, live)}
 
 
 def _written(olds: Props, news: Props) -> dict[str, Any]:
@@ -111,7 +114,7 @@ def _written(olds: Props, news: Props) -> dict[str, Any]:
             client.projects.wait_until_healthy(ref, reporter(news), RESTART_TIMEOUT_S)
     _say(news, changes, olds)
     shown = _cloud.fingerprints(news, _masked(news, live))
-    return {**plain(news), "drift": {}, "shown": shown}
+    return {**plain(news), "shown": shown}
 
 
 def _changes(olds: Props, news: Props, live: engines.supabase.Settings) -> dict[str, Any]:
@@ -174,7 +177,7 @@ def _seen(props: Props, live: engines.supabase.Settings) -> dict[str, Any]:
         if shown.get(name) != props.get("shown", {}).get(name)
     }
     prints = {**props.get("fingerprints", {}), **strange}
-    return {**plain(props), **fields, "fingerprints": prints, "drift": {}}
+    return {**plain(props), **fields, "fingerprints": prints}
 
 
 class SupabaseSettings(Resource, module="groundwork", name="SupabaseSettings"):

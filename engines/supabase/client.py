@@ -31,8 +31,8 @@ from engines.supabase.third_party import ThirdParties
 if TYPE_CHECKING:
     from types import TracebackType
 
-# Enough to read all settings of a project at once.
-CONNECTIONS = 10
+# Enough to read all of a project at once.
+CONNECTIONS = 20
 
 
 class ManagementClient:

@@ -1,0 +1,127 @@
+"""A stack of the staging or prod file against a stand-in for the cloud, with everything switched on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from pulumi import automation as auto
+
+from tests.fix_emulator import wait_until
+from tests.fix_program import Program, open_program, scratch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import httpx
+
+    from tests.fix_emulator import Emulator
+
+CANARY = "CANARY-cloud-41f7"
+FUNCTION = 'Deno.serve(() => new Response("hello"));\n'
+# What the files do not name already, so that every kind of setting is on.
+EVERYTHING: dict[str, Any] = {
+    "auth": {"external_google_enabled": True, "external_google_client_id": "client"},
+    "pooler": {"default_pool_size": 20},
+    "realtime": {"max_concurrent_users": 300},
+    "network": {"dbAllowedCidrs": ["0.0.0.0/0"], "dbAllowedCidrsV6": ["::/0"]},
+}
+# The stack's own machine takes the place of the containers' hosts.
+HERE: dict[str, Any] = {
+    "host": "process",
+    "app": {"demo_accounts": False},
+    "agent": {"ai_provider": "echo"},
+    "cron": {},
+}
+
+
+@dataclass
+class Cloud:
+    """A stack and the stand-in that it uses.
+
+    Attributes:
+        program: the stack.
+        emulator: the stand-in.
+    """
+
+    program: Program
+    emulator: Emulator
+
+    @property
+    def ref(self) -> str:
+        """The project's reference."""
+        return str(self.program.outputs()["supabase_ref"])
+
+    def api(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Change or read something of the project behind the stack's back."""
+        answer = self.emulator.client.request(method, f"/v1/projects/{self.ref}{path}", **options)
+        return answer.raise_for_status()
+
+    def differences(self) -> dict[str, set[str]]:
+        """Give the inputs that the last preview showed as changed, by resource."""
+        steps = [
+            event.resource_pre_event.metadata for event in self.program.events if event.resource_pre_event
+        ]
+        ours = [one for one in steps if one.op != auto.OpType.SAME and "pulumi:providers:" not in one.urn]
+        return {one.urn.split("::")[-1]: _changed(one, "inputs") for one in ours}
+
+    def refresh(self) -> dict[str, set[str]]:
+        """Run `pulumi refresh` and give the outputs that it found changed, by resource."""
+        events: list[Any] = []
+        self.program.stack.refresh(on_event=events.append)
+        steps = [event.res_outputs_event.metadata for event in events if event.res_outputs_event]
+        found = {one.urn.split("::")[-1]: _changed(one, "outputs") for one in steps}
+        return {name: fields for name, fields in found.items() if fields}
+
+    def requests_of(self, operation: Any) -> int:
+        """Count the requests of an operation, by the limit that is left; both ends must lie in one window."""
+
+        def measured() -> int | None:
+            before = self.emulator.client.get("/v1/organizations").headers
+            operation()
+            after = self.emulator.client.get("/v1/organizations").headers
+            used = int(before["x-ratelimit-remaining"]) - int(after["x-ratelimit-remaining"]) - 1
+            return used if used >= 0 else None
+
+        return int(wait_until(measured, "an operation within one window of the rate limit"))
+
+
+def _changed(step: Any, which: str) -> set[str]:
+    old: dict[str, Any] = getattr(step.old, which, None) or {}
+    new: dict[str, Any] = getattr(step.new, which, None) or {}
+    names = (old.keys() | new.keys()) - {"__provider"}
+    return {name for name in names if old.get(name) != new.get(name)}
+
+
+def open_cloud(stack: str, emulator: Emulator) -> Cloud:
+    """Open the stack of a file of the repository, with every setting on and the stand-in for the cloud."""
+    program = open_program(scratch(), stack)
+    (program.folder / "functions" / "hello").mkdir(parents=True)
+    (program.folder / "functions" / "hello" / "index.ts").write_text(FUNCTION)
+    _configure(program.folder / f"Pulumi.{stack}.yaml", emulator.api_url)
+    for key, value in {
+        "supabase.access_token": emulator.token,
+        "supabase.auth.smtp_pass": f"{CANARY}-smtp",
+        "supabase.auth.external_google_secret": f"{CANARY}-google",
+        "secrets.mail_api_key.value": f"{CANARY}-mail",
+    }.items():
+        program.stack.set_config(f"groundwork:{key}", auto.ConfigValue(value, secret=True), path=True)
+    return Cloud(program, emulator)
+
+
+def _configure(path: Path, api_url: str) -> None:
+    file = yaml.safe_load(path.read_text())
+    config = file["config"]
+    config.update({f"groundwork:{key}": value for key, value in HERE.items()})
+    supabase = config["groundwork:supabase"]
+    supabase["api_url"] = api_url
+    for key, value in EVERYTHING.items():
+        supabase[key] = {**supabase.get(key, {}), **value} if isinstance(value, dict) else value
+    path.write_text(yaml.safe_dump(file, sort_keys=False))
+
+
+def plain_state(program: Program) -> str:
+    """Give everything that the state backend keeps, history and backups included."""
+    files = sorted((program.folder / ".local" / "state").rglob("*"))
+    return "".join(file.read_text(errors="replace") for file in files if file.is_file())

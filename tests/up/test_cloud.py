@@ -1,0 +1,133 @@
+"""The whole program with every setting of the platform switched on, from the staging and prod files."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from pulumi import automation as auto
+
+from tests.fix_emulator import Emulator
+from tests.up.fix_cloud import CANARY, Cloud, open_cloud, plain_state
+from tests.up.fix_local import pulumi
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.engine
+
+# One field of each resource, its new value, and what a preview has to show as changed for it.
+CHANGES = {
+    "supabase-auth": ("auth.jwt_exp", "1800", "jwt_exp"),
+    "supabase-postgrest": ("postgrest.max_rows", "900", "max_rows"),
+    "supabase-postgres": ("postgres.statement_timeout", "45s", "statement_timeout"),
+    "supabase-pooler": ("pooler.default_pool_size", "21", "default_pool_size"),
+    "supabase-storage": ("storage.fileSizeLimit", "52428801", "fileSizeLimit"),
+    "supabase-realtime": ("realtime.max_concurrent_users", "301", "max_concurrent_users"),
+    "supabase-ssl": ("ssl.database", "false", "database"),
+    "supabase-network": ("network.dbAllowedCidrs[0]", "10.0.0.0/8", "dbAllowedCidrs"),
+}
+# What somebody changes by hand, and what a refresh has to show of it.
+DRIFT = {
+    "supabase-auth": (
+        "PATCH",
+        "/config/auth",
+        {"jwt_exp": 7200, "smtp_pass": "x"},
+        {"jwt_exp", "fingerprints"},
+    ),
+    "supabase-postgrest": ("PATCH", "/postgrest", {"max_rows": 7}, {"max_rows"}),
+    "supabase-realtime": ("PATCH", "/config/realtime", {"max_concurrent_users": 7}, {"max_concurrent_users"}),
+}
+
+
+@pytest.fixture(scope="module")
+def stand_in() -> Iterator[Emulator]:
+    """Run a stand-in that counts requests, and never refuses one."""
+    with tempfile.TemporaryDirectory(prefix="gw-cloud-") as home:
+        running = Emulator(Path(home) / "data", arguments=("--rate-limit", "100000"))
+        running.start()
+        yield running
+        running.dispose()
+
+
+@pytest.fixture(scope="module")
+def staging(stand_in: Emulator) -> Iterator[Cloud]:
+    """Bring the staging stack up; its file says that the project goes with it."""
+    cloud = open_cloud("staging", stand_in)
+    with contextlib.ExitStack() as after:
+        after.callback(cloud.program.clean)
+        cloud.program.up()
+        ref = cloud.ref
+        yield cloud
+    assert stand_in.status(ref) in {"GONE", "GOING_DOWN", "REMOVED"}
+
+
+def test_a_second_preview_and_a_refresh_show_nothing(staging: Cloud) -> None:
+    """What an update wrote is what the platform shows, field by field."""
+    staging.program.preview()
+    assert staging.program.changed() == {}
+
+    assert staging.refresh() == {}
+
+    staging.program.preview()
+    assert staging.program.changed() == {}
+
+
+def test_a_preview_shows_the_changed_fields_and_no_others(staging: Cloud) -> None:
+    """A change of one field in each resource shows in exactly these resources as exactly these fields."""
+    file = staging.program.folder / "Pulumi.staging.yaml"
+    before = file.read_text()
+    for path, value, _ in CHANGES.values():
+        staging.program.set(f"supabase.{path}", value)
+    try:
+        staging.program.preview()
+    finally:
+        file.write_text(before)
+
+    assert staging.differences() == {name: {shown} for name, (_, _, shown) in CHANGES.items()}
+
+
+def test_drift_is_shown_by_field_and_repaired(staging: Cloud) -> None:
+    """What somebody changed by hand is named by a preview, shown by a refresh, and put back by an update."""
+    for method, path, body, _ in DRIFT.values():
+        staging.api(method, path, json=body)
+
+    said = staging.program.preview().stdout
+    assert "drift: auth.jwt_exp is 7200 on the platform, 3600 here" in said
+    assert staging.program.changed().keys() == DRIFT.keys()
+
+    assert staging.refresh() == {name: shown for name, (_, _, _, shown) in DRIFT.items()}
+    staging.program.preview()
+    assert staging.differences() == {name: shown for name, (_, _, _, shown) in DRIFT.items()}
+
+    staging.program.up()
+    assert staging.api("GET", "/config/auth").json()["jwt_exp"] == 3600
+    staging.program.preview()
+    assert staging.program.changed() == {}
+
+
+def test_no_secret_is_in_the_state_or_on_the_screen(staging: Cloud) -> None:
+    """Secret settings are nowhere in plain: not in the state, its history and backups, nor in a preview."""
+    shown = staging.program.preview(diff=True).stdout
+
+    assert CANARY not in plain_state(staging.program) + shown
+
+
+def test_prod_is_protected(stand_in: Emulator) -> None:
+    """The prod file comes up, stays quiet, and its project outlives an attempt to destroy it."""
+    cloud = open_cloud("prod", stand_in)
+    try:
+        cloud.program.up()
+        ref = cloud.ref
+        cloud.program.preview()
+        assert cloud.program.changed() == {}
+        with pytest.raises(auto.CommandError, match="protected"):
+            cloud.program.stack.destroy()
+        assert stand_in.status(ref) == "ACTIVE_HEALTHY"
+    finally:
+        pulumi(cloud.program, "state", "unprotect", "--all", "--yes")
+        cloud.program.clean()
+    assert stand_in.status(ref) == "ACTIVE_HEALTHY"
