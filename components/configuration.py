@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import pulumi
+
+from components import named
 from components._base import Component
 from providers.configuration import SupabaseSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import pulumi
-
     from components.supabase import Project
 
 
-class PlatformSpec(Protocol):
+class PlatformSpec(named.AddonsSpec, Protocol):
     """What a stack says of the ground that its database stands on."""
 
     @property
@@ -40,7 +41,7 @@ class PlatformSpec(Protocol):
         """Restart PostgreSQL when a parameter that changes needs it."""
 
 
-class ServicesSpec(Protocol):
+class ServicesSpec(named.ThingsSpec, Protocol):
     """What a stack says of the services around its database."""
 
     @property
@@ -87,7 +88,7 @@ class ServicesArgs:
 
 
 class Platform(Component):
-    """What the database runs on: PostgreSQL's parameters, pooler, TLS, networks. Before the schema."""
+    """What the database runs on: machine, PostgreSQL's parameters, pooler, TLS, networks. Before the schema."""
 
     token = "groundwork:configuration:Platform"  # noqa: S105 - a Pulumi type token, no credential
 
@@ -104,12 +105,17 @@ class Platform(Component):
             "network": spec.network,
         }
         shared = {"fingerprint_key": args.fingerprint_key, "restart": spec.restart_database}
-        _declare(self, sections, shared, project)
+        bought = named.declare_addons(self, spec.addons, project)
+        _declare(self, sections, shared, project, after=bought)
         self.finish()
 
 
 class Services(Component):
-    """The services around the database, after the schema: hooks and policies call its functions."""
+    """The services around the database, after the schema: hooks and policies call its functions.
+
+    Attributes:
+        things: what has a name among them.
+    """
 
     token = "groundwork:configuration:Services"  # noqa: S105 - a Pulumi type token, no credential
 
@@ -126,7 +132,8 @@ class Services(Component):
             "realtime": spec.realtime,
         }
         _declare(self, sections, {"fingerprint_key": args.fingerprint_key}, project)
-        self.finish()
+        self.things = named.declare_things(self, spec, args.fingerprint_key, project)
+        self.finish(api_keys=self.things.api_keys, hostname_records=self.things.hostname_records)
 
 
 def _declare(
@@ -134,11 +141,14 @@ def _declare(
     sections: Mapping[str, Mapping[str, Any] | None],
     shared: Mapping[str, Any],
     project: Project,
+    *,
+    after: pulumi.Resource | None = None,
 ) -> None:
     """Declare one resource for each section that the stack names."""
+    order = pulumi.ResourceOptions(depends_on=[after] if after else [])
     for section, fields in sections.items():
         if fields is not None:
             name = f"supabase-{section}"
             props = {**fields, **shared, **project.management, "section": section}
             props["log_urn"] = parent.log_urn("SupabaseSettings", name)
-            SupabaseSettings(name, props, parent.under(project.inside()))
+            SupabaseSettings(name, props, parent.under(project.inside(), order))

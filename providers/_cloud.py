@@ -57,14 +57,19 @@ def fingerprints(props: Props, values: Mapping[str, Any]) -> dict[str, str]:
     return {name: fingerprint(key, value) for name, value in values.items() if isinstance(value, str)}
 
 
-class _Once:
-    """Remembers what a function gave, per project, until it is told to forget."""
+_ALL: list[Once] = []
+
+
+class Once:
+    """Remembers what a function gave, per project, until `forget` is told that something is written."""
 
     def __init__(self, read: Callable[[Props], Any]) -> None:
+        """Take the function; it gets a resource's properties."""
         self._read = read
         self._lock = threading.Lock()
         self._locks: dict[tuple[str, str], threading.Lock] = {}
         self._found: dict[tuple[str, str], Any] = {}
+        _ALL.append(self)
 
     def __call__(self, props: Props) -> Any:
         """Give what is known; of several threads that ask at once, one reads."""
@@ -77,6 +82,7 @@ class _Once:
             return self._found[key]
 
     def forget(self, props: Props) -> None:
+        """Read a project anew the next time."""
         self._found.pop((props["api_url"], props["project_ref"]), None)
 
 
@@ -96,8 +102,8 @@ def _read_overview(props: Props) -> Mapping[str, Mapping[str, Any]]:
         return {}
 
 
-_look = _Once(_read_all)
-_glance = _Once(_read_overview)
+_look = Once(_read_all)
+_glance = Once(_read_overview)
 
 
 def look(props: Props, part: str) -> Any:
@@ -120,5 +126,5 @@ def glance(props: Props, section: str) -> Mapping[str, Any]:
 
 def forget(props: Props) -> None:
     """Forget what was read of a project, because it is about to change."""
-    _look.forget(props)
-    _glance.forget(props)
+    for one in _ALL:
+        one.forget(props)

@@ -5,10 +5,20 @@ Only what a stack names is written; the rest is left as it is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PlainValidator, Strict, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    Strict,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 import engines
@@ -49,6 +59,29 @@ def _guarded(value: object, *, is_secret: bool) -> object:
     return secret(value) if is_secret and value is not None else value
 
 
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([KMGT]i?B|B)")
+_POWERS = {"B": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def _bytes(value: object) -> object:
+    """Turn a size such as "5MB" (millions) or "5MiB" (powers of 1024) into bytes."""
+    if not isinstance(value, str):
+        return value
+    match = _SIZE.fullmatch(value.strip())
+    if match is None:
+        message = 'must be a size such as "5MB" or "5MiB", or a number of bytes'
+        raise ValueError(message)
+    return round(float(match[1]) * (1024 if "i" in match[2] else 1000) ** _POWERS[match[2][0]])
+
+
+def _identifier(value: str) -> str:
+    """Accept what PostgreSQL keeps as a name as it is: it cuts what is longer."""
+    if not 1 <= len(value.encode()) <= 63 or "\0" in value:
+        message = "must be named by 1 to 63 bytes"
+        raise ValueError(message)
+    return value
+
+
 AddonType = Literal[
     "compute_instance", "pitr", "ipv4", "custom_domain", "auth_mfa_phone", "auth_mfa_web_authn", "log_drain"
 ]  # fmt: skip
@@ -65,14 +98,29 @@ Domain = Annotated[
 ]
 
 
+FileName = Annotated[
+    str, like(r"(?!/)(?!(?:.*/)?\.\.(?:/|$))[^\\]{1,256}", "a path inside the folder, without .. in it")
+]
+Condition = Annotated[str, Field(min_length=1, max_length=8192), like(r"(?s).*\S.*", "an SQL condition")]
+PolicyName = Annotated[str, AfterValidator(_identifier)]
+FileSize = Annotated[int, BeforeValidator(_bytes), Field(ge=1, le=536_870_912_000)]
+MimeTypes = Annotated[
+    tuple[
+        Annotated[str, like(r"[\w.+-]+/(?:\*|[\w.+-]+)(?:;.*)?", "a type such as image/png or image/*")], ...
+    ],
+    Strict(strict=False),
+]
+Variant = Annotated[str, like("[a-z0-9_]{2,64}", "a variant of the platform's such as ci_small")]
+
+
 class EdgeFunction(Section):
     """`groundwork:supabase.functions.<slug>`: an edge function, deployed from a folder."""
 
     dir: Text
     """Folder of its files, relative to Pulumi.yaml."""
-    entrypoint: Text = "index.ts"
+    entrypoint: FileName = "index.ts"
     """File that starts it, inside the folder."""
-    import_map: Text | None = None
+    import_map: FileName | None = None
     """Import map or deno.json, inside the folder; absent, there is none."""
     verify_jwt: bool = True
     """Refuse calls without a valid token before they reach the function."""
@@ -81,16 +129,33 @@ class EdgeFunction(Section):
 
 
 class Policy(Section):
-    """`groundwork:supabase.buckets.<name>.policies.<name>`: who may do what with a bucket's files."""
+    """`groundwork:supabase.buckets.<name>.policies.<name>`: who may do what with a bucket's files.
+
+    A condition that does not name `bucket_id` itself holds in the bucket only.
+    """
 
     command: Literal["all", "select", "insert", "update", "delete"] = "all"
     """What it allows."""
     roles: Names = ("authenticated",)
     """Whom it allows it."""
-    using: Text | None = None
-    """SQL condition on files that are there, besides that they are in the bucket; absent, none."""
-    check: Text | None = None
-    """SQL condition on files as they are written, besides that they are in the bucket; absent, as using."""
+    using: Condition | None = None
+    """SQL condition on files that are there; absent, that they are in the bucket."""
+    check: Condition | None = None
+    """SQL condition on files as they are written; absent, as using."""
+
+    @model_validator(mode="after")
+    def _has_use(self) -> Policy:
+        """Refuse conditions that PostgreSQL has no use for, and a policy for nobody."""
+        if self.command == "insert" and self.using:
+            message = "must have check in place of using: a file that is made was not there before"
+            raise ValueError(message)
+        if self.command in {"select", "delete"} and self.check:
+            message = f"must have using in place of check: {self.command} writes no file"
+            raise ValueError(message)
+        if not self.roles:
+            message = "must name at least one of roles, such as authenticated or anon"
+            raise ValueError(message)
+        return self
 
 
 class Bucket(Section):
@@ -98,12 +163,20 @@ class Bucket(Section):
 
     public: bool = False
     """Whether its files are read without a login."""
-    file_size_limit: Annotated[int, Field(ge=1, le=536_870_912_000)] | None = None
-    """Largest file in bytes; absent, the project's limit."""
-    allowed_mime_types: Names | None = None
-    """Types of files that it takes, such as image/png or image/*; absent, all."""
-    policies: Annotated[Mapping[Text, Policy], AfterValidator(freeze)] = Field(default_factory=dict)
-    """Policies by name."""
+    file_size_limit: FileSize | None = None
+    """Largest file, such as "5MB" or in bytes; absent, left alone; null, the project's limit."""
+    allowed_mime_types: MimeTypes | None = None
+    """Types of files that it takes, such as image/png or image/*; absent, left alone; null, all."""
+    policies: Annotated[Mapping[PolicyName, Policy], AfterValidator(freeze)] = Field(default_factory=dict)
+    """Policies by name, which is one for all buckets."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What is set, as inputs of a resource can hold it: 0 and [] where null says that there is none."""
+        types = list(self.allowed_mime_types or ())
+        limits = {"file_size_limit": self.file_size_limit or 0, "allowed_mime_types": types}
+        named = {name: value for name, value in limits.items() if name in self.model_fields_set}
+        return {"public": self.public, **named}
 
 
 class ApiKey(Section):
@@ -166,7 +239,9 @@ class Cloud(Section):
     """From where the database is reached: fields of network-restrictions."""
     restart_database: bool = False
     """Restart PostgreSQL at once when a parameter that changes needs it."""
-    addons: Annotated[Mapping[AddonType, Text | None], AfterValidator(freeze)] = Field(default_factory=dict)
+    addons: Annotated[Mapping[AddonType, Variant | None], AfterValidator(freeze)] = Field(
+        default_factory=dict
+    )
     """Variants of what is bought, by type, such as compute_instance: ci_small; null gives it up."""
     custom_hostname: Domain | None = None
     """The project's own host name."""
@@ -188,3 +263,34 @@ class Cloud(Section):
         default_factory=dict
     )
     """Other issuers by a name of the stack's own."""
+
+    @field_validator("buckets")
+    @classmethod
+    def _own_policies(cls, value: Mapping[str, Bucket]) -> Mapping[str, Bucket]:
+        """Refuse a name that two buckets give a policy: all policies on files are in one table."""
+        names = [name for bucket in value.values() for name in bucket.policies]
+        if double := sorted({name for name in names if names.count(name) > 1}):
+            message = f"must give each policy a name of its own; used twice: {', '.join(double)}"
+            raise ValueError(message)
+        return value
+
+    @field_validator("signing_keys")
+    @classmethod
+    def _one_in_use(cls, value: Mapping[str, SigningKey]) -> Mapping[str, SigningKey]:
+        """Refuse what no project can have."""
+        using = sorted(name for name, key in value.items() if key.status == "in_use")
+        if len(using) > 1:
+            message = f"must have one key in_use, because one signs at a time; {' and '.join(using)} are"
+            raise ValueError(message)
+        if "legacy" in value and value["legacy"].algorithm != "HS256":
+            message = "must give the key legacy, which is the old JWT secret, the algorithm HS256"
+            raise ValueError(message)
+        return value
+
+    @model_validator(mode="after")
+    def _domain_is_bought(self) -> Cloud:
+        """Refuse a host name whose add-on is given up."""
+        if self.custom_hostname and "custom_domain" in self.addons and not self.addons["custom_domain"]:
+            message = "must not have custom_hostname while addons.custom_domain is null"
+            raise ValueError(message)
+        return self

@@ -84,14 +84,22 @@ def _is_token(item: ast.Assign) -> bool:
 def test_stored_provider_names_still_exist() -> None:
     """State refers to provider classes by module and name; a rename would break every existing stack."""
     expected = {
+        "providers.addons": ["AddonsProvider"],
+        "providers.api_keys": ["ApiKeyProvider"],
+        "providers.buckets": ["BucketProvider"],
         "providers.configuration": ["SupabaseSettingsProvider"],
         "providers.database": ["DemoAccountsProvider", "LoginProvider", "VaultSecretProvider"],
+        "providers.function_secrets": ["FunctionSecretsProvider"],
+        "providers.functions": ["EdgeFunctionProvider"],
         "providers.health": ["HealthGateProvider"],
+        "providers.hostname": ["CustomHostnameProvider"],
         "providers.migrations": ["MigrationsProvider"],
         "providers.process": ["ProcessProvider"],
         "providers.schedule": ["CronJobProvider", "CronRosterProvider"],
         "providers.secret": ["GeneratedSecretProvider"],
+        "providers.signing_keys": ["SigningKeysProvider"],
         "providers.supabase": ["SupabaseProjectProvider"],
+        "providers.third_party": ["ThirdPartyProvider"],
     }
     found = {
         f"providers.{path.stem}": sorted(

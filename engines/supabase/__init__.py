@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engines.supabase import function_files, key_states, policies, storage
 from engines.supabase.addons import Addon, AddonList
 from engines.supabase.api_keys import ApiKey
 from engines.supabase.auth_settings import AuthSettings
@@ -16,6 +17,7 @@ from engines.supabase.errors import (
     ConflictError,
     Fate,
     ForbiddenError,
+    FunctionFilesError,
     InvalidSettingError,
     NotFoundError,
     ProjectFailedError,
@@ -75,6 +77,7 @@ __all__ = [
     "Fate",
     "ForbiddenError",
     "Function",
+    "FunctionFilesError",
     "Hostname",
     "InvalidSettingError",
     "Limiter",
@@ -106,6 +109,10 @@ __all__ = [
     "default_timing",
     "differing",
     "equal",
+    "function_files",
+    "key_states",
+    "policies",
     "project_url",
     "read_project",
+    "storage",
 ]

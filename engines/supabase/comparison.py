@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_UNSET = (None, "")
+
 
 def equal(wanted: Any, live: Any) -> bool:
     """Tell whether a live value is the wanted one.
@@ -21,7 +23,7 @@ def equal(wanted: Any, live: Any) -> bool:
         return sorted(map(str, wanted)) == sorted(map(str, live))
     if isinstance(wanted, str) and isinstance(live, str):
         return _parts(wanted) == _parts(live)
-    return bool(wanted == live or (wanted in (None, "") and live in (None, "")))
+    return bool(wanted == live or (wanted in _UNSET and live in _UNSET))
 
 
 def differing(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:

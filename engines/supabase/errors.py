@@ -10,6 +10,7 @@
     ├── UnavailableError        5xx, no connection, no answer in time, after repeats
     ├── UnexpectedAnswerError   an answer that is not the Management API's
     ├── InvalidSettingError     a setting that the Management API does not take; nothing was sent
+    ├── FunctionFilesError      a function's folder is not there, cannot be read or is too large
     └── ProjectFailedError      the project is in a state from which it does not become healthy
 
 No text holds a token, a password or a key.
@@ -91,6 +92,10 @@ class InvalidSettingError(SupabaseError):
         super().__init__("; ".join(f"{section}.{name}: {text}" for name, text in problems.items()))
 
 
+class FunctionFilesError(SupabaseError):
+    """The files of a function cannot be deployed as they are."""
+
+
 class ProjectFailedError(SupabaseError):
     """The project does not become healthy."""
 
@@ -112,9 +117,17 @@ _BY_STATUS: dict[int, tuple[type[SupabaseError], str]] = {
 _GATEWAY_GAVE_UP = frozenset({408, 502, 504, *range(520, 528)})
 
 
-def from_status(status: int, text: str) -> SupabaseError:
-    """Make the error of an HTTP status; `text` says what was done and what the server answered."""
+def from_status(status: int, text: str, *, advises: bool = True) -> SupabaseError:
+    """Make the error of an HTTP status.
+
+    Args:
+        status: of the answer.
+        text: what was done and what the server answered.
+        advises: whether to say what to do about the access token.
+    """
     error = _of_kind(status, text)
+    if not advises and status in _BY_STATUS:
+        error = type(error)(text)
     error.status = status
     error.fate = fate_of(status)
     return error

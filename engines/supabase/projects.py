@@ -33,6 +33,9 @@ _ADVICE = {
     "REMOVED": "it was deleted",
 }
 _POLL_S = 2.0
+# How long a change of the machine may take to show, and how often that is asked.
+_BEGIN_S = 5.0
+_BEGIN_POLL_S = 0.5
 _DELETE_TIMEOUT_S = 300.0
 _NOT_READY = "not ready for deletion"
 
@@ -100,6 +103,18 @@ class Projects:
             ProjectFailedError: its state does not lead there, or the time is over.
         """
         return self._wait(ref, self._lack, report, timeout_s)
+
+    def wait_until_resized(self, ref: str, report: Callable[[str], None], timeout_s: float) -> models.Project:
+        """Wait until a project whose machine was changed is healthy again, and report each step.
+
+        Raises:
+            ProjectFailedError: its state does not lead there, or the time is over.
+        """
+        # The change begins some moments after it was asked for; healthy before that means nothing.
+        began_by = self._session.clock() + _BEGIN_S
+        while self.get(ref).status == HEALTHY and self._session.clock() < began_by:
+            self._session.pause(_BEGIN_POLL_S)
+        return self.wait_until_healthy(ref, report, timeout_s)
 
     def wait_until_paused(self, ref: str, report: Callable[[str], None], timeout_s: float) -> models.Project:
         """Wait until a project that is being paused is, and report each step.

@@ -116,7 +116,14 @@ class Session:
     """Sends calls, waits out limits and failures, and knows the secrets that no text may show.
 
     Several threads may use it.
+
+    Attributes:
+        service: who answers, for error texts.
+        uses_token: whether the service lets callers in by `groundwork:supabase.access_token`.
     """
+
+    service = "the Management API"
+    uses_token = True
 
     def __init__(self, http: httpx.Client, token: str, limiter: Limiter, timing: Timing) -> None:
         """Use `http`, which has the service's URL and the token."""
@@ -241,9 +248,9 @@ class Session:
             return Reply(answer.status_code, answer.headers, bytes(content))
 
     def unexpected(self, call: Call, what: str) -> UnexpectedAnswerError:
-        """Make the error of an answer that the Management API would not give."""
+        """Make the error of an answer that the service would not give."""
         shown = redact(what, self._secrets)
-        text = f"{call.action}: {self._http.base_url} answers unlike the Management API ({shown})"
+        text = f"{call.action}: {self._http.base_url} answers unlike {self.service} ({shown})"
         error = UnexpectedAnswerError(f"{text}; check `groundwork:supabase.api_url`")
         error.fate = Fate.UNKNOWN
         return error
@@ -255,7 +262,8 @@ class Session:
             words = redact(_message(outcome), self._secrets)
             shown = words if len(words) <= _LONGEST_MESSAGE else f"{words[:_LONGEST_MESSAGE]}…"
             text = f"{call.action} failed at {self._http.base_url}: {outcome.status} {shown}".rstrip()
-            return from_status(outcome.status, text + _doubt(call, fate_of(outcome.status)))
+            text += _doubt(call, fate_of(outcome.status))
+            return from_status(outcome.status, text, advises=self.uses_token)
         reason = redact(str(outcome) or type(outcome).__name__, self._secrets)
         text = f"{call.action}: cannot reach {self._http.base_url} ({reason})"
         advice = "check `groundwork:supabase.api_url` and the network, then try again"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.fix_operations import Operations
 
 # Made of other calls; `configuration` has its own tests, section by section.
-COMPOSED = {("projects", "wait_until_healthy"), ("projects", "wait_until_paused")}
+COMPOSED = {("projects", f"wait_until_{state}") for state in ("healthy", "paused", "resized")}
 OTHERS = {"configuration"}
 # Sections of which nothing is required in an answer.
 MAY_BE_EMPTY = {"postgres", "network"}
