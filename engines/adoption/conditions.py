@@ -17,17 +17,24 @@ _TOKENS: Final = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[()]| AND ")
 
 
 def split(condition: str) -> tuple[str | None, str | None]:
-    """Split a condition into the bucket that it demands and the rest.
+    """Tell which bucket a condition demands, and word the rest as a stack may.
+
+    What a stack says without `bucket_id` holds in the bucket only: `bucket_id = 'a' and (…)`. So only a rest
+    that makes the same condition again is told apart.
 
     Returns:
-        The bucket's name, or None when it does not demand exactly one; and the rest, None when there is none.
+        The bucket's name, or None when it does not demand exactly one; and the rest, or the whole condition;
+        None when there is no rest.
     """
     parts = list(_parts(condition))
     buckets = [found for part in parts if (found := _BUCKET.fullmatch(part))]
     if len(buckets) != 1:
         return None, condition
-    rest = [part for part in parts if part != buckets[0][0]]
-    return buckets[0][1].replace("''", "'"), " AND ".join(rest) or None
+    bucket = buckets[0][1].replace("''", "'")
+    if parts == [buckets[0][0]]:
+        return bucket, None
+    is_again = len(parts) == 2 and parts[0] == buckets[0][0] and "bucket_id" not in parts[1]
+    return bucket, parts[1] if is_again else condition
 
 
 def _parts(condition: str) -> Iterator[str]:

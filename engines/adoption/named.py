@@ -22,6 +22,7 @@ Things = dict[str, Any]
 _PLATFORM_KEY: Final = "default"
 _PLATFORM_SECRET: Final = "SUPABASE_"  # noqa: S105 - the beginning of names, no secret
 _LEGACY: Final = "legacy"
+_REVOKED: Final = "revoked"
 
 
 def describe_named(live: Live, notes: Notes, *, every: bool) -> Things:
@@ -32,7 +33,7 @@ def describe_named(live: Live, notes: Notes, *, every: bool) -> Things:
         "custom_hostname": live.hostname.custom_hostname if live.hostname else "",
         "buckets": _buckets(live.buckets, live.catalog.policies, notes),
         "api_keys": _api_keys(live.keys, notes, every=every),
-        "signing_keys": _signing_keys(live.signing_keys, live.legacy_key),
+        "signing_keys": _signing_keys(live.signing_keys, live.legacy_key, notes),
         "third_party": _third_parties(live.third_parties),
     }
     return {name: thing for name, thing in things.items() if thing}
@@ -77,9 +78,9 @@ def _policy(policy: Policy) -> tuple[str | None, Things]:
     if not policy.is_permissive or len(buckets) != 1:
         return None, {}
     rest = {name: text for name, (_, text) in parts.items() if text is not None}
-    # Without a check of its own, the condition on what is there is the one on what is written, too.
-    if "check" in parts and "check" not in rest and "using" in rest:
-        rest["check"] = "true"
+    # Beside another condition, a check has to be said: without it, that condition would be the check, too.
+    if "using" in parts and "check" in parts:
+        rest.setdefault("check", str(texts["check"]))
     return buckets.pop(), {"command": policy.command, "roles": list(policy.roles), **rest}
 
 
@@ -97,11 +98,14 @@ def _api_keys(keys: Iterable[ApiKey], notes: Notes, *, every: bool) -> Things:
     return described
 
 
-def _signing_keys(keys: Sequence[SigningKey], legacy: str | None) -> Things:
+def _signing_keys(keys: Sequence[SigningKey], legacy: str | None, notes: Notes) -> Things:
     """Describe signing keys by names of their own: the algorithm's, with a number from the second on."""
     described: Things = {}
     seen: Counter[str] = Counter()
     for key in keys:
+        if key.status == _REVOKED:
+            notes.leave(f"signing key {key.id}", "it is revoked")
+            continue
         name = key.algorithm.lower()
         seen[name] += 1
         name = f"{name}_{seen[name]}" if seen[name] > 1 else name

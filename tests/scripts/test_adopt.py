@@ -2,92 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-import yaml
 
 from engines import supabase
-from providers import _cloud
-from providers.configuration import SupabaseSettingsProvider
 from tests.polling import until
-from tests.settings.reading import load
+from tests.scripts.adopting import (
+    SQL,
+    Adopted,
+    User,
+    create_section,
+    fill,
+    loaded,
+    nothing_written,
+    reach,
+    things,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
-    from engines.supabase import ManagementClient
-    from settings import Settings
     from tests.fix_emulator import Emulator, Project
-
-ROOT = Path(__file__).parents[2]
-WRITES = "PUT|PATCH|DELETE|POST"
-# Reading SQL is a POST that changes nothing.
-CHANGING = r"(?!.*/database/query/read-only).*/v1/.*"
-SQL = """
-    insert into storage.buckets (id, name, public, file_size_limit, allowed_mime_types)
-    values ('avatars', 'avatars', true, 5000000, '{image/png}');
-    create policy "own files" on storage.objects for select to authenticated
-        using (bucket_id = 'avatars' and owner = auth.uid());
-    create policy "upload" on storage.objects for insert with check (bucket_id = 'avatars');
-    create policy "staff" on storage.objects for all to service_role using (bucket_id in ('avatars', 'x'));
-    create schema billing;
-    create table billing.invoices (id int primary key);
-    create table public.notes (id int primary key);
-    alter table public.notes enable row level security;
-    create role auditor;
-    create extension pg_cron;
-    select cron.schedule('nightly', '0 3 * * *', 'select ''canary-cron''');
-    create schema supabase_migrations;
-    create table supabase_migrations.schema_migrations
-        (version text primary key, statements text[], name text);
-    insert into supabase_migrations.schema_migrations values ('20260101000000', '{}', 'first');
-"""
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a run of the script left."""
-
-    status: int
-    out: str
-    err: str
-
-
-@dataclass
-class User:
-    """Somebody with a token, a folder and the script."""
-
-    emulator: Emulator
-    folder: Path
-    environment: dict[str, str] = field(default_factory=dict)
-
-    def command(self, *arguments: str) -> list[str]:
-        """Give the command line."""
-        where = ("--api-url", self.emulator.api_url, "--root", str(self.folder))
-        return [str(ROOT / "scripts" / "adopt"), *arguments, *where]
-
-    def adopt(self, *arguments: str) -> Ran:
-        """Run the script."""
-        ran = subprocess.run(
-            self.command(*arguments), env=self.env, capture_output=True, text=True, check=False
-        )
-        return Ran(ran.returncode, ran.stdout, ran.stderr)
-
-    @property
-    def env(self) -> dict[str, str]:
-        """Its environment."""
-        return {**os.environ, "SUPABASE_ACCESS_TOKEN": self.emulator.token, **self.environment}
-
-    def files(self) -> list[str]:
-        """List everything below its folder."""
-        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
 
 
 @pytest.fixture
@@ -96,26 +34,12 @@ def user(emulator: Emulator, tmp_path: Path) -> User:
     return User(emulator, tmp_path)
 
 
-@dataclass(frozen=True)
-class Adopted:
-    """What one run left, which several tests look at."""
-
-    user: User
-    ran: Ran
-    text: str
-
-    @property
-    def settings(self) -> Settings:
-        """The stack file as the program reads it."""
-        return loaded(self.text)
-
-
 @pytest.fixture(scope="module")
 def full(emulator: Emulator) -> Project:
     """Make a project that has something of everything."""
     project = emulator.create("My Product")
     with supabase.ManagementClient(emulator.api_url, emulator.token) as client:
-        _fill(client, project.ref)
+        fill(client, project.ref)
     project.sql(SQL)
     return project
 
@@ -137,49 +61,6 @@ def everything(emulator: Emulator, full: Project, tmp_path_factory: pytest.TempP
     (user.folder / "sql" / "20260202000000_next.sql").write_text("select 1;")
     ran = user.adopt(full.ref, "--stack", "prod", "--dir", "sql", "--all")
     return Adopted(user, ran, (user.folder / "Pulumi.prod.yaml").read_text())
-
-
-def _fill(client: ManagementClient, ref: str) -> None:
-    chosen = {"jwt_exp": 7200, "site_url": "https://app.example.com", "smtp_pass": "canary-smtp"}
-    mail = {"mailer_templates_invite_content": "<h2>Welcome</h2>\n\n<p>Come in</p>\n"}
-    change = client.configuration.change
-    change(ref, supabase.AuthSettings.of({**chosen, **mail, "external_email_enabled": False}))
-    change(ref, supabase.PostgrestSettings.of({"max_rows": 77}))
-    change(ref, supabase.PostgresSettings.of({"statement_timeout": "30s", "pg_net.batch_size": 100}))
-    change(ref, supabase.PoolerSettings.of({"default_pool_size": 21}))
-    change(ref, supabase.StorageSettings.of({"features": {"s3Protocol": {"enabled": False}}}))
-    change(ref, supabase.RealtimeSettings.of({"private_only": True}))
-    change(ref, supabase.SslSettings.of({"database": True}))
-    change(ref, supabase.NetworkSettings.of({"dbAllowedCidrs": ["10.0.0.0/8", "127.0.0.1/32"]}))
-    client.function_secrets.put(ref, {"MAIL_KEY": "canary-mail"})
-    files = {"source/index.ts": b"Deno.serve()", "source/deno.json": b"{}", "lib/ä.txt": b"x"}
-    function = supabase.Bundle("hello", "source/index.ts", files, "source/deno.json", verify_jwt=False)
-    client.functions.deploy(ref, function)
-    client.keys.create(ref, "secret", "for_jobs", "nightly")
-    client.signing_keys.take_over_legacy(ref)
-    client.signing_keys.create(ref, "ES256")
-    client.third_parties.create(ref, {"oidc_issuer_url": "https://issuer.example.com"})
-    client.addons.apply(ref, "pitr", "pitr_7")
-
-
-def loaded(text: str) -> Settings:
-    """Read a stack file as the program does."""
-    config = {key.removeprefix("groundwork:"): value for key, value in yaml.safe_load(text)["config"].items()}
-    config["supabase"]["access_token"] = "sbp_token"
-    return load({"environment": "adopted", **config})
-
-
-@contextmanager
-def nothing_written(emulator: Emulator) -> Iterator[None]:
-    """Let every request that would change something fail, and hold that there was none."""
-    fault = {"kind": "status", "status": 400, "method": WRITES, "path": CHANGING, "times": 1000}
-    emulator.client.post("/emulator/faults", json=fault).raise_for_status()
-    try:
-        yield
-        (left,) = emulator.client.get("/emulator/faults").json()
-        assert left["times"] == 1000
-    finally:
-        emulator.client.delete("/emulator/faults")
 
 
 def test_stack_file_is_as_the_project(chosen: Adopted, full: Project) -> None:
@@ -240,6 +121,7 @@ def test_functions_are_downloaded_once(chosen: Adopted, full: Project) -> None:
     assert "functions/hello is there already, but differs from the platform" in third.out
     assert (folder / "lib/ä.txt").read_bytes() == b"x"
     assert (folder / "source/index.ts").read_text() == "mine"
+    (folder / "source/index.ts").write_bytes(b"Deno.serve()")
 
 
 def test_secrets_are_commands_and_in_no_file(everything: Adopted, full: Project) -> None:
@@ -288,23 +170,24 @@ def test_first_update_writes_no_setting(full: Project, run: str, request: pytest
 
     with nothing_written(full.emulator):
         for name, fields in sections.items():
-            _create(full, name, dict(fields))
+            create_section(full, name, dict(fields))
     assert sections.keys() == supabase.SECTIONS.keys()
 
 
-def _create(project: Project, section: str, fields: dict[str, Any]) -> None:
-    reach = {"api_url": project.emulator.api_url, "access_token": project.emulator.token}
-    ours = {"project_ref": project.ref, "section": section, "fingerprint_key": "key", "restart": False}
-    plain = {name: _thawed(value) for name, value in fields.items()}
-    provider = SupabaseSettingsProvider()
-    checked = provider.check({}, {**reach, **ours, **plain})
-    assert not checked.failures
-    provider.create(checked.inputs)
-    _cloud.forget(checked.inputs)
+def test_first_update_makes_no_thing(chosen: Adopted, full: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has a name is taken over as it is as well; the trial of policies leaves the very same policies."""
+    monkeypatch.chdir(chosen.user.folder)
+    policies = "select oid::text, polname from pg_policy order by oid"
+    before = full.sql(policies)
 
-
-def _thawed(value: Any) -> Any:
-    return {name: _thawed(one) for name, one in value.items()} if hasattr(value, "items") else value
+    with nothing_written(full.emulator, r"(?!.*/database/query).*/v1/.*"):
+        for provider, inputs in things(chosen.settings.supabase):
+            props = {**reach(full), **inputs}
+            checked = provider.check({}, props)
+            assert not checked.failures, checked.failures[0].reason
+            outs = provider.create(checked.inputs).outs or {}
+            assert not outs.get("made")
+    assert full.sql(policies) == before
 
 
 def test_file_that_exists_is_not_overwritten(user: User, full: Project) -> None:
