@@ -88,7 +88,7 @@ class ServicesArgs:
 
 
 class Platform(Component):
-    """What the database runs on: machine, PostgreSQL's parameters, pooler, TLS, networks. Before the schema."""
+    """What the database runs on: machine, parameters, pooler, TLS, networks; before the schema."""
 
     token = "groundwork:configuration:Platform"  # noqa: S105 - a Pulumi type token, no credential
 

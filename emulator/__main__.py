@@ -65,10 +65,11 @@ def _run(chosen: options.Options) -> None:
 
 
 def _with_projects(chosen: options.Options, listener: socket.socket | None) -> None:
-    projects = _load(Folder(chosen.data))
+    projects = _load(chosen)
     try:
         if listener is not None:
             projects.start()
+            projects.seed(chosen.projects)
             _serve(chosen, projects, listener)
     finally:
         # A second signal must not leave servers behind.
@@ -77,9 +78,10 @@ def _with_projects(chosen: options.Options, listener: socket.socket | None) -> N
         projects.stop()
 
 
-def _load(folder: Folder) -> Projects:
+def _load(chosen: options.Options) -> Projects:
+    folder = Folder(chosen.data)
     try:
-        return Projects(folder)
+        return Projects(folder, step_seconds=chosen.step_seconds, more_organizations=chosen.organizations)
     except ValueError as error:
         raise StartError(f"cannot read the records in {folder.state}: {_first_line(error)}") from error
 

@@ -61,6 +61,11 @@ class Folder:
         """Records of the projects with their secrets; nobody else may enter."""
         return self.root / "state"
 
+    @property
+    def organizations(self) -> Path:
+        """Names of the organizations by slug."""
+        return self.root / "organizations.json"
+
     def postgres(self, ref: str) -> Path:
         """Folder of one project's PostgreSQL (its data folder and its log)."""
         return self.root / "postgres" / ref

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 TOKEN = "GROUNDWORK_EMULATOR_TOKEN"  # noqa: S105 - the name of a variable
 TOKEN_FILE = "GROUNDWORK_EMULATOR_TOKEN_FILE"  # noqa: S105 - the name of a variable
 RATE_LIMIT = "GROUNDWORK_EMULATOR_RATE_LIMIT"
+# Where the projects are that a caller asks for at the start, and what its owner is always in.
+ORGANIZATION = "groundwork"
 # What the real service answered in x-ratelimit-limit, for a window of 60 seconds.
 DEFAULT_RATE_LIMIT = 120
 
@@ -31,6 +34,10 @@ class Options:
         token: the only bearer token that is accepted.
         rate_limit: requests a token has per 60 s; 0 means no limit.
         stop: stop the servers that an emulator left behind, then end.
+        step_seconds: how long each step of a project takes at least, so that a poller sees its state.
+        partner: whether the routes are open that the real service opens to selected partners only.
+        organizations: more organizations that the token's owner is in, by slug.
+        projects: references of projects that are made at the start, if they are not there.
     """
 
     host: str
@@ -39,6 +46,10 @@ class Options:
     token: str = field(repr=False)
     rate_limit: int
     stop: bool
+    step_seconds: float = 0
+    partner: bool = True
+    organizations: tuple[str, ...] = ()
+    projects: tuple[str, ...] = ()
 
 
 def read(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Options:
@@ -55,6 +66,10 @@ def read(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
         token="" if given.stop else _token(environment),
         rate_limit=given.rate_limit,
         stop=given.stop,
+        step_seconds=given.step_seconds,
+        partner=given.partner,
+        organizations=tuple(given.organization),
+        projects=tuple(given.project),
     )
 
 
@@ -73,7 +88,40 @@ def _parser(rate_limit: str) -> argparse.ArgumentParser:
         help=f"requests per minute and token, 0: no limit (default: {RATE_LIMIT} or {DEFAULT_RATE_LIMIT})",
     )
     parser.add_argument("--stop", action="store_true", help="stop the data folder's servers, then end")
+    _add_behaviour(parser)
     return parser
+
+
+def _add_behaviour(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--step-seconds",
+        type=_seconds,
+        default=0.0,
+        metavar="S",
+        help="how long each step of a project takes at least (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--no-partner",
+        dest="partner",
+        action="store_false",
+        help="answer 403 on the routes that are for selected partners only (database/migrations)",
+    )
+    parser.add_argument(
+        "--organization",
+        action="append",
+        default=[],
+        type=_slug,
+        metavar="SLUG",
+        help="one more organization",
+    )
+    parser.add_argument(
+        "--project",
+        action="append",
+        default=[],
+        type=_ref,
+        metavar="REF",
+        help="make this project at the start",
+    )
 
 
 def _port(text: str) -> int:
@@ -86,6 +134,24 @@ def _count(text: str) -> int:
     if not text.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} is no count (0 or more)")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time (seconds, 0 or more)")
+    return float(text)
+
+
+def _slug(text: str) -> str:
+    if not re.fullmatch(r"[\w-]+", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text!r} is no organization's slug (letters, digits, _ and -)")
+    return text
+
+
+def _ref(text: str) -> str:
+    if not re.fullmatch(r"[a-z]{20}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no project's reference (20 letters from a to z)")
+    return text
 
 
 def _token(environment: Mapping[str, str]) -> str:

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING
 from emulator import keys, postgres
 from emulator.errors import ApiError
 from emulator.instance import Instance
+from emulator.management.regions import DEFAULT_REGION, DEFAULT_SIZE
+from emulator.organizations import SLUG, Organizations
 from emulator.store import Record, Status, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from emulator.folder import Folder
 
@@ -30,6 +32,7 @@ WATCH_INTERVAL_S = 5.0
 # Interrupted by Ctrl-C, PostgreSQL's programs may fail a moment before the emulator learns of its own end.
 END_GRACE_S = 0.5
 
+ACTIVE: tuple[Status, ...] = ("ACTIVE_HEALTHY", "ACTIVE_UNHEALTHY")
 READY: tuple[Status, ...] = ("ACTIVE_HEALTHY", "ACTIVE_UNHEALTHY", "RESTARTING")
 SETTLED: tuple[Status, ...] = (
     *("ACTIVE_HEALTHY", "ACTIVE_UNHEALTHY", "INACTIVE"),
@@ -44,23 +47,34 @@ class NewProject:
     """What a caller decides about a project that is to be made."""
 
     name: str
-    organization: str
-    region: str
-    size: str
+    organization: str = SLUG
+    region: str = DEFAULT_REGION
+    size: str = DEFAULT_SIZE
     password: str = field(repr=False)
+    ref: str = ""
 
 
 class Projects:
     """All projects of one emulator."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(
+        self, folder: Folder, *, step_seconds: float = 0, more_organizations: Iterable[str] = ()
+    ) -> None:
         """Read the records; nothing is started yet.
+
+        Args:
+            folder: the data folder.
+            step_seconds: how long each step takes at least, so that a poller sees the state.
+            more_organizations: slugs of organizations that are there beside those that were made.
 
         Raises:
             ValueError: a record cannot be read.
         """
         self.store = Store(folder.state)
+        self.organizations = Organizations(folder.organizations, more_organizations)
         self._folder = folder
+        self._step_seconds = step_seconds
+        self._cancelled: set[str] = set()
         self._instances: dict[str, Instance] = {}
         self._instances_lock = threading.Lock()
         self._steps = ThreadPoolExecutor(max_workers=4, thread_name_prefix="project")
@@ -70,7 +84,12 @@ class Projects:
 
     def start(self) -> None:
         """Bring every project back to where an earlier emulator left it; active ones are up afterwards."""
-        resume = {"PAUSING": self._pause, "GOING_DOWN": self._remove}
+        resume = {
+            "UNKNOWN": self._first_up,
+            "PAUSING": self._pause,
+            "GOING_DOWN": self._remove,
+            "RESIZING": self._up,
+        }
         active = []
         for record in self.store.all():
             if record.status in resume:
@@ -111,7 +130,7 @@ class Projects:
         Raises:
             OSError: it could not be recorded; there is no such project then.
         """
-        ref = "".join(secrets.choice(string.ascii_lowercase) for _ in range(20))
+        ref = wanted.ref or "".join(secrets.choice(string.ascii_lowercase) for _ in range(20))
         jwt_secret = secrets.token_urlsafe(48)
         record = Record(
             ref=ref,
@@ -121,15 +140,26 @@ class Projects:
             region=wanted.region,
             size=wanted.size,
             created_at=datetime.now(UTC),
-            status="COMING_UP",
+            status="UNKNOWN",
             admin_password=secrets.token_hex(24),
             owner_password=wanted.password,
             jwt_secret=jwt_secret,
             api_keys=keys.first_keys(ref, jwt_secret),
         )
         self.store.put(record)
-        self._submit(self._up, ref)
+        self._submit(self._first_up, ref)
         return record
+
+    def seed(self, refs: Iterable[str]) -> None:
+        """Begin to make the projects that are not there, each named as its reference.
+
+        Raises:
+            OSError: one could not be recorded.
+        """
+        there = {record.ref for record in self.store.all()}
+        for ref in refs:
+            if ref not in there:
+                self.create(NewProject(name=ref, ref=ref, password=secrets.token_urlsafe(24)))
 
     def pause(self, ref: str) -> None:
         """Begin to stop a project's server; its data stays.
@@ -137,7 +167,7 @@ class Projects:
         Raises:
             ApiError: 400 in any status but an active one.
         """
-        self._begin(ref, ("ACTIVE_HEALTHY", "ACTIVE_UNHEALTHY", "PAUSE_FAILED"), "PAUSING", self._pause)
+        self._begin(ref, (*ACTIVE, "PAUSE_FAILED"), "PAUSING", self._pause)
 
     def restore(self, ref: str) -> None:
         """Begin to start a paused project.
@@ -146,6 +176,36 @@ class Projects:
             ApiError: 400 when it is not paused.
         """
         self._begin(ref, ("INACTIVE", "RESTORE_FAILED"), "RESTORING", self._up)
+
+    def cancel_restore(self, ref: str) -> None:
+        """Let a restoration end as a paused project.
+
+        Raises:
+            ApiError: 400 when the project is not being restored.
+        """
+        with self.store.lock:
+            status = self.store.get(ref).status
+            if status != "RESTORING":
+                raise ApiError(400, f"Project status is {status}; this needs RESTORING.")
+            self._cancelled.add(ref)
+
+    def restart(self, ref: str) -> None:
+        """Begin to restart a project's server.
+
+        Raises:
+            ApiError: 400 in any status but an active one.
+        """
+        self._begin(ref, ACTIVE, "RESTARTING", self._again)
+
+    def resize(self, ref: str, size: str) -> None:
+        """Begin to move a project to another size of machine: its server is restarted.
+
+        Raises:
+            ApiError: 400 in any status but an active one.
+        """
+        with self.store.lock:
+            self._begin(ref, ACTIVE, "RESIZING", self._again)
+            self.store.change(ref, size=size)
 
     def delete(self, ref: str) -> Record:
         """Begin to delete a project, its server and its data.
@@ -170,6 +230,7 @@ class Projects:
 
     def _guarded(self, step: Callable[[str], None], ref: str) -> None:
         """Run one step; when it fails, the status says so, unless the emulator is ending."""
+        self._ending.wait(self._step_seconds)
         try:
             step(ref)
         except Exception as error:  # noqa: BLE001 - whatever it was, callers wait for a status
@@ -179,16 +240,27 @@ class Projects:
 
     def _fail(self, ref: str) -> None:
         failed: dict[Status, Status] = {
+            "UNKNOWN": "INIT_FAILED",
             "COMING_UP": "INIT_FAILED",
             "PAUSING": "PAUSE_FAILED",
             "RESTORING": "RESTORE_FAILED",
             "RESTARTING": "ACTIVE_UNHEALTHY",
+            "RESIZING": "ACTIVE_UNHEALTHY",
             "ACTIVE_HEALTHY": "ACTIVE_UNHEALTHY",
             # The next DELETE tries again.
             "GOING_DOWN": "PAUSE_FAILED",
         }
         now = self.store.get(ref).status
         self.store.change(ref, status=failed.get(now, now))
+
+    def _first_up(self, ref: str) -> None:
+        self.store.change(ref, status="COMING_UP")
+        self._ending.wait(self._step_seconds)
+        self._up(ref)
+
+    def _again(self, ref: str) -> None:
+        self.instance(ref).stop()
+        self._up(ref)
 
     def _up(self, ref: str) -> None:
         record = self.store.get(ref)
@@ -198,7 +270,14 @@ class Projects:
             record = self.store.change(ref, port=port)
         instance.prepare(record)
         instance.start_worker(record)
-        self.store.change(ref, status="ACTIVE_HEALTHY")
+        with self.store.lock:
+            cancelled = ref in self._cancelled
+            self._cancelled.discard(ref)
+            if not cancelled:
+                self.store.change(ref, status="ACTIVE_HEALTHY")
+        if cancelled:
+            self._pause(ref)
+            return
         _log.info("project %s is up on port %d", ref, port)
 
     def _pause(self, ref: str) -> None:

@@ -59,6 +59,16 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     },
 }
 
+# What a pooler that nobody configured shows.
+PGBOUNCER: dict[str, Any] = {
+    "ignore_startup_parameters": "",
+    "server_idle_timeout": 600,
+    "server_lifetime": 3600,
+    "query_wait_timeout": 120,
+    "reserve_pool_size": 0,
+    "max_client_conn": 200,
+}
+
 
 def effective(record: Record, section: str) -> dict[str, Any]:
     """Give all settings of a section as they are in force."""

@@ -11,26 +11,39 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from emulator import faults, frame
+from emulator import faults, frame, usage
 from emulator.errors import ApiError
 from emulator.management import (
     addons,
+    advisors,
+    analytics,
     api_keys,
     backups,
+    bans,
+    branches,
     buckets,
     configuration,
     database,
+    disk,
+    encryption,
+    function_changes,
     functions,
     health,
     hostnames,
+    lifecycle,
+    migrations,
     network,
     organizations,
     parameters,
     projects,
+    readonly,
+    schemas,
     secrets,
     services,
     signing_keys,
+    sso,
     third_party,
+    vanity,
     whole_config,
 )
 from emulator.services import buckets as storage_buckets
@@ -43,9 +56,21 @@ if TYPE_CHECKING:
 _log = logging.getLogger("emulator.server")
 
 _SUBJECTS = (
-    *(organizations, projects, health, api_keys, secrets, database),
-    *(configuration, parameters, services, network, signing_keys, third_party),
-    *(addons, backups, functions, buckets, hostnames, whole_config),
+    *(
+        organizations,
+        projects,
+        lifecycle,
+        branches,
+        health,
+        api_keys,
+        secrets,
+        database,
+        migrations,
+        readonly,
+    ),
+    *(configuration, parameters, services, network, signing_keys, third_party, sso, encryption),
+    *(disk, bans, vanity, schemas, advisors, analytics),
+    *(addons, backups, functions, function_changes, buckets, hostnames, whole_config),
     *(routes, storage_buckets),
 )
 
@@ -58,8 +83,11 @@ def application(cloud: Projects, options: Options) -> FastAPI:
         app.include_router(subject.router)
     app.include_router(faults.router)
     app.state.faults = faults.Faults()
+    app.state.usage = usage.Usage()
+    app.state.options = options
     app.add_api_route("/health", _alive)
     app.add_middleware(faults.FaultInjection, faults=app.state.faults)
+    app.add_middleware(usage.Counting, usage=app.state.usage)
     limit = frame.RateLimits(options.rate_limit)
     app.add_middleware(frame.ManagementFrame, token=options.token, rate_limit=limit)
     app.add_middleware(frame.RequestLog)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Status = Literal[
+    "UNKNOWN",
     "COMING_UP",
     "ACTIVE_HEALTHY",
     "ACTIVE_UNHEALTHY",
@@ -26,6 +27,7 @@ Status = Literal[
     "RESTORING",
     "RESTORE_FAILED",
     "RESTARTING",
+    "RESIZING",
     "GOING_DOWN",
 ]
 

@@ -101,7 +101,13 @@ Domain = Annotated[
 FileName = Annotated[
     str, like(r"(?!/)(?!(?:.*/)?\.\.(?:/|$))[^\\]{1,256}", "a path inside the folder, without .. in it")
 ]
-Condition = Annotated[str, Field(min_length=1, max_length=8192), like(r"(?s).*\S.*", "an SQL condition")]
+# YAML reads an unquoted true as no text.
+Condition = Annotated[
+    str,
+    BeforeValidator(lambda value: str(value).lower() if isinstance(value, bool) else value),
+    Field(max_length=8192),
+    like(r"(?s).*\S.*", "an SQL condition"),
+]
 PolicyName = Annotated[str, AfterValidator(_identifier)]
 FileSize = Annotated[int, BeforeValidator(_bytes), Field(ge=1, le=536_870_912_000)]
 MimeTypes = Annotated[

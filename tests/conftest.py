@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.fix_contract",
     "tests.fix_operations",
     "tests.fix_client",
+    "tests.fix_named",
     "tests.fix_supabase",
     "tests.fix_product",
     "tests.fix_program",

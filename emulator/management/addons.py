@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 
 from emulator.errors import ApiError
 from emulator.management.bodies import AllProjects, Body, Project
+from emulator.management.regions import DEFAULT_SIZE
 
 if TYPE_CHECKING:
     from emulator.store import Record
@@ -83,23 +84,27 @@ def list_addons(project: Project) -> dict[str, Any]:
 
 @router.patch("", response_class=Response)
 def apply_addon(ref: str, body: ApplyAddon, projects: AllProjects) -> None:
-    """Take a variant in the place of the one of its type; another compute shows as the project's size."""
+    """Take a variant in the place of the one of its type; another compute restarts the project's server."""
     if body.addon_variant not in _VARIANTS.get(body.addon_type, {}):
         raise ApiError(400, f"{body.addon_variant} is no variant of {body.addon_type} that can be applied.")
     with projects.store.lock:
         record = projects.store.get(ref)
+        if selected(record).get(body.addon_type) == body.addon_variant:
+            return
+        if body.addon_type == "compute_instance":
+            projects.resize(ref, body.addon_variant.removeprefix("ci_"))
         things = {**record.things.get(_KIND, {}), body.addon_type: {"variant": body.addon_variant}}
         projects.store.keep(ref, _KIND, things)
-        if body.addon_type == "compute_instance":
-            projects.store.change(ref, size=body.addon_variant.removeprefix("ci_"))
 
 
 @router.delete("/{addon_variant}", response_class=Response)
 def remove_addon(ref: str, addon_variant: str, projects: AllProjects) -> None:
-    """Give a variant up."""
+    """Give a variant up; without one of compute, the project is moved to the size that new ones have."""
     with projects.store.lock:
         record = projects.store.get(ref)
         if addon_variant not in selected(record).values():
             raise ApiError(404, f"The project has no add-on {addon_variant}.")
+        if addon_variant in _VARIANTS["compute_instance"]:
+            projects.resize(ref, DEFAULT_SIZE)
         kept = {kind: one for kind, one in record.things[_KIND].items() if one["variant"] != addon_variant}
         projects.store.keep(ref, _KIND, kept)

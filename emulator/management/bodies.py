@@ -51,6 +51,8 @@ def find_active_project(ref: str, request: Request) -> Record:
     return record
 
 
+# For a route that asks nothing of the project but to be there.
+EXISTS = Depends(find_project)
 AllProjects = Annotated[Projects, Depends(find_projects)]
 Project = Annotated[Record, Depends(find_project)]
 ActiveProject = Annotated[Record, Depends(find_active_project)]

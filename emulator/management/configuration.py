@@ -111,6 +111,19 @@ def get_pooler(project: Project) -> list[dict[str, Any]]:
     return [entry]
 
 
+@router.get("/config/database/pgbouncer")
+def get_pgbouncer(project: Project) -> dict[str, Any]:
+    """Give the settings of the pooler beside the database, of which there is none here: the defaults."""
+    settings = {
+        name: value for name, value in sections.effective(project, "pooler").items() if value is not None
+    }
+    return {
+        **sections.PGBOUNCER,
+        **settings,
+        "connection_string": get_pooler(project)[0]["connection_string"],
+    }
+
+
 @router.patch("/config/database/pooler")
 def change_pooler(body: ChangePooler, project: Project, projects: AllProjects) -> dict[str, Any]:
     """Change the pool size; a pool mode is kept and answered, but there is no pooler to follow it."""

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/v1/projects/{ref}/functions")
 
-_KIND = "functions"
-_FILES = "files"
+KIND = "functions"
+# Deployed and not yet in service, by digest.
+BUNDLES = "bundles"
+FILES = "files"
 NewSlug = Annotated[str, Query(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
 Slug = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]+$")]
 
@@ -37,19 +39,26 @@ class Metadata(Body):
     name: str = ""
 
 
-def _functions(record: Record) -> dict[str, dict[str, Any]]:
-    return record.things.get(_KIND, {})
+def functions_of(record: Record) -> dict[str, dict[str, Any]]:
+    """Give the functions by slug."""
+    return record.things.get(KIND, {})
 
 
-def _find(record: Record, slug: str) -> dict[str, Any]:
-    function = _functions(record).get(slug)
+def find(record: Record, slug: str) -> dict[str, Any]:
+    """Give one function.
+
+    Raises:
+        ApiError: 404, there is none.
+    """
+    function = functions_of(record).get(slug)
     if function is None:
         raise ApiError(404, "Function not found")
     return function
 
 
-def _shown(function: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in function.items() if name != _FILES}
+def shown(function: dict[str, Any]) -> dict[str, Any]:
+    """Describe a function without its files."""
+    return {name: value for name, value in function.items() if name != FILES}
 
 
 def _metadata(text: str) -> Metadata:
@@ -63,7 +72,7 @@ def _metadata(text: str) -> Metadata:
 @router.get("")
 def list_functions(project: Project) -> list[dict[str, Any]]:
     """List the functions."""
-    return [_shown(one) for one in _functions(project).values()]
+    return [shown(one) for one in functions_of(project).values()]
 
 
 @router.post("/deploy", status_code=201)
@@ -73,18 +82,24 @@ def deploy_function(
     metadata: Annotated[str, Form()],
     slug: NewSlug = "",
     file: Annotated[list[UploadFile] | None, File()] = None,
+    *,
+    bundle_only: Annotated[bool, Query(alias="bundleOnly")] = False,
 ) -> dict[str, Any]:
-    """Keep a function's files under its slug; each deployment has the next version."""
+    """Keep a function's files under its slug, or for a later PUT; each deployment has the next version."""
     about = _metadata(metadata)
     name = slug or about.name
     files = {str(one.filename): base64.b64encode(one.file.read()).decode() for one in file or []}
     if about.entrypoint_path not in files:
         raise ApiError(400, f"Entrypoint path does not exist: {about.entrypoint_path}")
     with projects.store.lock:
-        functions = _functions(projects.store.get(ref))
+        functions = functions_of(projects.store.get(ref))
         made = _made(name, about, files, functions.get(name))
-        projects.store.keep(ref, _KIND, {**functions, name: made})
-    return _shown(made)
+        if bundle_only:
+            bundles = projects.store.get(ref).things.get(BUNDLES, {})
+            projects.store.keep(ref, BUNDLES, {**bundles, made["ezbr_sha256"]: made})
+        else:
+            projects.store.keep(ref, KIND, {**functions, name: made})
+    return shown(made)
 
 
 def _made(slug: str, about: Metadata, files: dict[str, str], old: dict[str, Any] | None) -> dict[str, Any]:
@@ -103,14 +118,14 @@ def _made(slug: str, about: Metadata, files: dict[str, str], old: dict[str, Any]
         "entrypoint_path": about.entrypoint_path,
         "import_map_path": about.import_map_path,
         "ezbr_sha256": digest,
-        _FILES: files,
+        FILES: files,
     }
 
 
 @router.get("/{function_slug}")
 def get_function(function_slug: Slug, project: Project) -> dict[str, Any]:
     """Give one function."""
-    return _shown(_find(project, function_slug))
+    return shown(find(project, function_slug))
 
 
 @router.get("/{function_slug}/body")
@@ -118,7 +133,7 @@ def get_files(function_slug: Slug, project: Project) -> Response:
     """Give the function's files as a form."""
     boundary = secrets.token_hex(16)
     parts = []
-    for name, content in _find(project, function_slug)[_FILES].items():
+    for name, content in find(project, function_slug)[FILES].items():
         head = f'content-disposition: form-data; name="file"; filename="{name}"'
         parts.append(f"--{boundary}\r\n{head}\r\n\r\n".encode() + base64.b64decode(content) + b"\r\n")
     body = b"".join(parts) + f"--{boundary}--\r\n".encode()
@@ -130,6 +145,6 @@ def delete_function(ref: str, function_slug: Slug, projects: AllProjects) -> Non
     """Delete a function."""
     with projects.store.lock:
         record = projects.store.get(ref)
-        _find(record, function_slug)
-        kept = {name: one for name, one in _functions(record).items() if name != function_slug}
-        projects.store.keep(ref, _KIND, kept)
+        find(record, function_slug)
+        kept = {name: one for name, one in functions_of(record).items() if name != function_slug}
+        projects.store.keep(ref, KIND, kept)

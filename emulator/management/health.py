@@ -47,7 +47,7 @@ def _names(services: list[str]) -> list[str]:
 
 
 def _check(project: Record, server: Instance, name: str, timeout_s: int) -> dict[str, Any]:
-    if project.status in {"COMING_UP", "RESTORING"}:
+    if project.status in {"UNKNOWN", "COMING_UP", "RESTORING", "RESIZING"}:
         return {"name": name, "healthy": False, "status": "COMING_UP"}
     try:
         probes.check(server, name, timeout_s=timeout_s)

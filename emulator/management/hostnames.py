@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 router = APIRouter(prefix="/v1/projects/{ref}/custom-hostname")
 
 _KIND = "hostname"
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
 _CLAIMED, _PROVED, _ACTIVE = "2_initiated", "4_origin_setup_completed", "5_services_reconfigured"
 
 
@@ -26,6 +28,17 @@ class ClaimName(Body):
     """Body of POST initialize."""
 
     custom_hostname: str = Field(min_length=1, max_length=253)
+
+    def check(self) -> None:
+        """Refuse what is no name below a domain (RFC 1123).
+
+        Raises:
+            ApiError: 400.
+        """
+        labels = self.custom_hostname.split(".")
+        is_name = len(labels) > 2 and all(_LABEL.fullmatch(label) for label in labels)
+        if not is_name or labels[-1].isdigit():
+            raise ApiError(400, "The custom hostname must be a name below a domain, such as api.example.com.")
 
 
 def _name(record: Record) -> dict[str, Any]:
@@ -75,6 +88,7 @@ def get_hostname(project: Project) -> dict[str, Any]:
 @router.post("/initialize", status_code=201)
 def claim_hostname(ref: str, body: ClaimName, projects: AllProjects) -> dict[str, Any]:
     """Claim a name; another one has to be given up first."""
+    body.check()
     with projects.store.lock:
         record = projects.store.get(ref)
         try:

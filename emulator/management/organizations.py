@@ -5,18 +5,14 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from emulator.errors import ApiError
-from emulator.management.bodies import AllProjects  # noqa: TC001 - FastAPI reads the annotations
+from emulator.management.bodies import AllProjects, ClosedBody
 
 if TYPE_CHECKING:
     from emulator.store import Record
 
-# The one organization that the token's owner is in.
-SLUG = "groundwork"
-NAME = "Groundwork"
 _ENTITLEMENTS: dict[str, dict[str, Any]] = {
     "custom_domain": {"enabled": True},
     "ipv4": {"enabled": True},
@@ -24,6 +20,14 @@ _ENTITLEMENTS: dict[str, dict[str, Any]] = {
 EMAIL = "owner@groundwork.example"
 
 router = APIRouter(prefix="/v1")
+
+Slug = Annotated[str, Path(pattern=r"^[\w-]+$")]
+
+
+class CreateOrganization(ClosedBody):
+    """Body of POST."""
+
+    name: str = Field(min_length=1, max_length=256)
 
 
 class Page(BaseModel):
@@ -53,39 +57,55 @@ class Page(BaseModel):
         )
 
 
-def check(slug: str) -> None:
-    """Refuse an organization that does not exist.
-
-    Raises:
-        ApiError: 404.
-    """
-    if slug != SLUG:
-        raise ApiError(404, "Organization not found")
-
-
 @router.get("/organizations")
-def list_organizations() -> list[dict[str, Any]]:
+def list_organizations(projects: AllProjects) -> list[dict[str, Any]]:
     """List the organizations."""
-    return [{"id": SLUG, "slug": SLUG, "name": NAME}]
+    return [_named(slug, name) for slug, name in projects.organizations.all().items()]
+
+
+@router.post("/organizations", status_code=201)
+def create_organization(body: CreateOrganization, projects: AllProjects) -> dict[str, Any]:
+    """Make an organization."""
+    return _named(projects.organizations.add(body.name), body.name)
+
+
+def _named(slug: str, name: str) -> dict[str, Any]:
+    return {"id": slug, "slug": slug, "name": name}
 
 
 @router.get("/organizations/{slug}")
-def get_organization(slug: str) -> dict[str, Any]:
+def get_organization(slug: Slug, projects: AllProjects) -> dict[str, Any]:
     """Give one organization."""
-    check(slug)
     return {
-        "id": SLUG,
-        "name": NAME,
+        "id": slug,
+        "name": projects.organizations.name(slug),
         "plan": "pro",
         "opt_in_tags": [],
         "allowed_release_channels": ["ga", "preview"],
     }
 
 
+@router.get("/organizations/{slug}/members")
+def list_members(slug: Slug, projects: AllProjects) -> list[dict[str, Any]]:
+    """List the members of an organization: the token's owner."""
+    projects.organizations.name(slug)
+    profile = get_profile()
+    return [
+        {
+            "user_id": profile["gotrue_id"],
+            "user_name": profile["username"],
+            "email": profile["primary_email"],
+            "role_name": "Owner",
+            "mfa_enabled": False,
+            "avatar_url": None,
+        }
+    ]
+
+
 @router.get("/organizations/{slug}/entitlements")
-def list_entitlements(slug: str) -> dict[str, Any]:
+def list_entitlements(slug: Slug, projects: AllProjects) -> dict[str, Any]:
     """List what the organization's plan includes: what the stand-in can show."""
-    check(slug)
+    projects.organizations.name(slug)
     return {"entitlements": [_entitlement(key, config) for key, config in _ENTITLEMENTS.items()]}
 
 
@@ -99,10 +119,10 @@ def _entitlement(key: str, config: dict[str, Any]) -> dict[str, Any]:
 
 
 @router.get("/organizations/{slug}/projects")
-def list_projects(slug: str, projects: AllProjects, page: Annotated[Page, Query()]) -> dict[str, Any]:
+def list_projects(slug: Slug, projects: AllProjects, page: Annotated[Page, Query()]) -> dict[str, Any]:
     """List an organization's projects, page by page."""
-    check(slug)
-    found = page.select(projects.store.all())
+    projects.organizations.name(slug)
+    found = page.select([record for record in projects.store.all() if record.organization == slug])
     shown = found[page.offset : page.offset + page.limit]
     return {
         "projects": [_summary(record) for record in shown],
@@ -140,4 +160,4 @@ def _database(record: Record) -> dict[str, Any]:
 def get_profile() -> dict[str, Any]:
     """Tell who the token belongs to."""
     owner = uuid.uuid5(uuid.NAMESPACE_DNS, EMAIL)
-    return {"gotrue_id": str(owner), "primary_email": EMAIL, "username": SLUG}
+    return {"gotrue_id": str(owner), "primary_email": EMAIL, "username": "groundwork"}

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from emulator.errors import ApiError
 from emulator.instance import HOST
-from emulator.management import organizations, regions
+from emulator.management import regions
 from emulator.management.bodies import AllProjects, Body, ClosedBody, Project
 from emulator.projects import NewProject
 
@@ -110,7 +110,7 @@ def _named(record: Record) -> dict[str, Any]:
 @router.post("", status_code=201)
 def create_project(body: CreateProject, projects: AllProjects) -> dict[str, Any]:
     """Begin to make a project; it is ready when its status is ACTIVE_HEALTHY."""
-    organizations.check(body.organization_slug)
+    projects.organizations.name(body.organization_slug)
     wanted = NewProject(
         name=body.name,
         organization=body.organization_slug,
@@ -128,9 +128,9 @@ def list_projects(projects: AllProjects) -> list[dict[str, Any]]:
 
 
 @router.get("/available-regions")
-def available_regions(query: Annotated[RegionsQuery, Query()]) -> dict[str, Any]:
+def available_regions(query: Annotated[RegionsQuery, Query()], projects: AllProjects) -> dict[str, Any]:
     """List the regions that a new project may be in."""
-    organizations.check(query.organization_slug)
+    projects.organizations.name(query.organization_slug)
     groups = [
         {"name": name, "code": code, "type": "smartGroup"} for code, name in regions.GROUP_NAMES.items()
     ]

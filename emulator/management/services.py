@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from emulator import sections
-from emulator.management.bodies import AllProjects, Body, ClosedBody, Project
+from emulator.management.bodies import EXISTS, AllProjects, Body, ClosedBody, Project
 
 router = APIRouter(prefix="/v1/projects/{ref}/config")
 
@@ -94,6 +94,11 @@ def change_storage(ref: str, body: ChangeStorage, projects: AllProjects) -> None
         if "features" in changes:
             changes["features"] = {**now["features"], **changes["features"]}
         projects.store.configure(ref, "storage", changes)
+
+
+@router.post("/realtime/shutdown", status_code=204, dependencies=[EXISTS])
+def shut_realtime_down() -> None:
+    """End the connections of realtime: there are none."""
 
 
 @router.get("/realtime")

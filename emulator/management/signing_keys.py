@@ -5,8 +5,6 @@ The stand-in's own legacy API keys stay signed with the project's old secret, wh
 
 from __future__ import annotations
 
-import base64
-import secrets
 import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from fastapi import APIRouter
 from pydantic import Field
 
-from emulator import p256
 from emulator.errors import ApiError
-from emulator.management.bodies import AllProjects, Body, Project
+from emulator.management import private_jwk
+from emulator.management.bodies import AllProjects, ClosedBody, Project
+from emulator.management.private_jwk import Algorithm, PrivateJwk  # noqa: TC001 - pydantic reads them
 
 if TYPE_CHECKING:
     from emulator.projects import Projects
@@ -24,11 +23,9 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/v1/projects/{ref}/config/auth/signing-keys")
 
-Algorithm = Literal["EdDSA", "ES256", "RS256", "HS256"]
 State = Literal["in_use", "previously_used", "revoked", "standby"]
 _KIND = "signing_keys"
 _LEGACY = "legacy"
-_PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "k"})
 # From each state, those that a key may be brought to; `in_use` takes the place of the key before it.
 _NEXT: dict[str, set[str]] = {
     "standby": {"standby", "in_use", "revoked"},
@@ -38,15 +35,15 @@ _NEXT: dict[str, set[str]] = {
 }
 
 
-class CreateKey(Body):
+class CreateKey(ClosedBody):
     """Body of POST; the private key is used and not kept."""
 
     algorithm: Algorithm
     status: Literal["in_use", "standby"] = "standby"
-    private_jwk: dict[str, Any] | None = Field(None, repr=False)
+    private_jwk: PrivateJwk | None = Field(None, repr=False)
 
 
-class ChangeKey(Body):
+class ChangeKey(ClosedBody):
     """Body of PATCH."""
 
     status: State
@@ -85,18 +82,11 @@ def _made(algorithm: str, status: str, public_jwk: dict[str, Any] | None) -> dic
 
 def _public(body: CreateKey) -> dict[str, Any] | None:
     """Give the public half of a key; None: there is none."""
-    if body.algorithm == "HS256":
-        return None
-    if body.private_jwk is not None:
-        return {name: value for name, value in body.private_jwk.items() if name not in _PRIVATE}
-    if body.algorithm != "ES256":
-        raise ApiError(400, f"The emulator makes no keys for {body.algorithm}; send private_jwk.")
-    x, y = p256.public_point(secrets.randbelow(p256.ORDER - 1) + 1)
-    return {"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "x": _text(x), "y": _text(y)}
-
-
-def _text(number: int) -> str:
-    return base64.urlsafe_b64encode(number.to_bytes(32, "big")).rstrip(b"=").decode()
+    if body.private_jwk is None:
+        return private_jwk.made(body.algorithm)
+    if not private_jwk.fits(body.algorithm, body.private_jwk):
+        raise ApiError(400, f"private_jwk is no key for {body.algorithm}.")
+    return None if body.algorithm == "HS256" else private_jwk.public_half(body.private_jwk)
 
 
 def _keep(projects: Projects, ref: str, key: dict[str, Any]) -> dict[str, Any]:

@@ -14,15 +14,6 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/v2/projects/{ref}")
 
-# What a pooler that nobody configured shows.
-_POOLER = {
-    "ignore_startup_parameters": "",
-    "server_idle_timeout": 600,
-    "server_lifetime": 3600,
-    "query_wait_timeout": 120,
-    "reserve_pool_size": 0,
-    "max_client_conn": 200,
-}
 _POOL_TIMES = {"db_pool_acquisition_timeout": 10, "db_pool_max_lifetime": 1800, "db_pool_max_idletime": 30}
 
 
@@ -31,7 +22,7 @@ def get_config(project: Project) -> dict[str, Any]:
     """Give the settings of each service; an unset one shows its default, except PostgreSQL's parameters."""
     attributes = {
         "database": _database(project),
-        "pooler": {**_POOLER, **_present(sections.effective(project, "pooler"))},
+        "pooler": {**sections.PGBOUNCER, **_present(sections.effective(project, "pooler"))},
         "auth": sections.effective(project, "auth"),
         "api": {**_POOL_TIMES, "db_pool": None, **_present(sections.effective(project, "postgrest"))},
         "realtime": _without(sections.effective(project, "realtime"), "admin_suspended_at"),

@@ -9,6 +9,7 @@ import pytest
 
 from emulator import server
 from emulator.options import Options
+from tests.contract_calls import MORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -231,9 +232,11 @@ CALLS[("DELETE", f"{SIGNING}/{{id}}")] = _revoked_key_deleted
 CALLS[("GET", f"{SIGNING}/legacy")] = _legacy_read
 CALLS[("POST", f"{SIGNING}/legacy")] = _legacy_taken_over
 CALLS[("DELETE", f"{REF}/billing/addons/{{addon_variant}}")] = _addon_removed
+CALLS |= MORE
 # Judged in tests/emulator/test_api_platform.py: a stand-in without backups restores none, and files are
-# answered as a form, which the CLI demands and the document does not know.
+# answered as a form, which the CLI demands and the document does not know; there is nothing to upgrade to.
 APART = {
+    ("POST", f"{REF}/upgrade"),
     ("POST", f"{REF}/database/backups/restore-pitr"),
     ("GET", f"{FUNCTIONS}/{{function_slug}}/body"),
 }

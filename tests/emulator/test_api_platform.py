@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from tests.fix_emulator import Emulator, Project
 
+DEPLOYED = {"id": "x", "slug": "none", "name": "none", "status": "ACTIVE", "version": 1}
+EC_KEY = {"kty": "EC", "crv": "P-256", "x": "eA", "y": "eQ", "d": "ZA"}
 SIGNING = "config/auth/signing-keys"
 POSTGRES = "config/database/postgres"
 
@@ -138,7 +140,8 @@ def test_networks_added_at_once_are_all_there(platform_project: Project) -> None
         ("PATCH", "config/storage", {"features": {"icebergCatalog": {"enabled": True}}}, "maxNamespaces"),
         ("PATCH", "config/realtime", {"connection_pool": 0}, "body.connection_pool: "),
         ("POST", SIGNING, {"algorithm": "none"}, "body.algorithm: "),
-        ("POST", SIGNING, {"algorithm": "RS256"}, "makes no keys for RS256"),
+        ("POST", SIGNING, {"algorithm": "RS256", "private_jwk": EC_KEY}, "is no key for RS256"),
+        ("POST", SIGNING, {"algorithm": "ES256", "private_jwk": {"kty": "EC"}}, "private_jwk.EC.crv"),
         ("POST", "config/auth/third-party-auth", {}, "Exactly one of"),
         (
             "PATCH",
@@ -156,6 +159,23 @@ def test_networks_added_at_once_are_all_there(platform_project: Project) -> None
         ),
         ("GET", "custom-hostname", None, "Please enable the Custom Domain add-on"),
         ("GET", "functions/none", None, "Function not found"),
+        ("POST", "upgrade", {"target_version": "19"}, "There is no version 19 to upgrade to"),
+        ("POST", "restore/cancel", None, "this needs RESTORING"),
+        ("GET", "database/migrations/1", None, "Migration not found"),
+        ("POST", "database/migrations", {"query": "select 1/0"}, "22012: division by zero"),
+        ("PUT", "pgsodium", {"root_key": "short"}, "Expected a 32 byte secret"),
+        ("GET", "config/auth/sso/providers", None, "SAML 2.0 support is not enabled for this project"),
+        ("POST", "vanity-subdomain/activate", {"vanity_subdomain": "-a"}, "is no subdomain"),
+        ("POST", "vanity-subdomain/activate", {"vanity_subdomain": "api"}, "is not available"),
+        ("DELETE", "network-bans", {"ipv4_addresses": ["nobody"]}, "ipv4_addresses.0"),
+        ("GET", "branches/none", None, "Branch not found"),
+        ("PUT", "functions", [DEPLOYED], "There is no deployment of the function none"),
+        (
+            "POST",
+            "config/disk",
+            {"attributes": {"type": "gp3", "size_gb": 1, "iops": 3000}},
+            "cannot get smaller",
+        ),
         ("GET", f"{SIGNING}/legacy", None, "Legacy signing key not found"),
     ],
 )
