@@ -1,0 +1,351 @@
+"""Everything that a stack may have of a project, and how a request about it may fail."""
+
+from __future__ import annotations
+
+import re
+import ssl
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+import engines
+from engines import supabase
+from engines.supabase import Limiter, Timing
+from engines.supabase.policies import read_policies
+from providers.addons import AddonsProvider
+from providers.api_keys import ApiKeyProvider
+from providers.buckets import BucketProvider
+from providers.configuration import SupabaseSettingsProvider
+from providers.function_secrets import FunctionSecretsProvider
+from providers.functions import EdgeFunctionProvider
+from providers.hostname import CustomHostnameProvider
+from providers.signing_keys import SigningKeysProvider
+from providers.third_party import ThirdPartyProvider
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import pytest
+
+    from tests.fix_named import Driver
+
+CANARY = "CANARY-fault-1f7"
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# A pause of a second takes this long; a request counts as lost after so many seconds.
+SECOND_S = 0.005
+TIMEOUT_S = 0.1
+LATE_S = 0.12
+
+
+@dataclass(frozen=True)
+class Route:
+    """A request as it is asked for: its method, and a regular expression for its path."""
+
+    method: str
+    path: str
+
+    @classmethod
+    def of(cls, request: httpx.Request) -> Route:
+        """Take a request; ids differ from run to run."""
+        return cls(request.method, _UUID.sub("[^/]+", re.escape(request.url.path).replace(r"\-", "-")))
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether it changes nothing."""
+        return self.method == "GET" or self.path.endswith("read-only")
+
+    def meets(self, fault: dict[str, Any]) -> dict[str, Any]:
+        """Give a fault that meets this route."""
+        return {**fault, "method": self.method, "path": self.path}
+
+
+LASTING: dict[str, Any] = {"kind": "status", "status": 503, "times": 50}
+# What passes, and may meet each request of an operation in turn.
+PASSING: list[dict[str, Any]] = [
+    {"kind": "status", "status": 429, "headers": {"retry-after": "5"}},
+    {"kind": "status", "status": 500},
+]
+LOST: list[dict[str, Any]] = [{"kind": "slow", "seconds": LATE_S}, {"kind": "cut"}]
+# Of a request that only reads, it makes no difference that it was carried out.
+CARRIED_OUT: list[dict[str, Any]] = [{"kind": "late", "seconds": LATE_S}, {"kind": "cut_after"}]
+
+
+def readings(routes: list[Route]) -> Iterator[list[dict[str, Any]]]:
+    """Give the faults of each trial of something that only reads, many things at once."""
+    for fault in (*PASSING, *LOST):
+        yield [route.meets(fault) for route in routes]
+    for route in routes:
+        yield [route.meets(LASTING)]
+
+
+def cases(routes: list[Route]) -> Iterator[list[dict[str, Any]]]:
+    """Give the faults of each trial: each route meets each kind, those that pass together with the others."""
+    reading = [route for route in routes if route.is_reading]
+    for fault in PASSING:
+        yield [route.meets(fault) for route in routes]
+    for fault in LOST if reading else ():
+        yield [route.meets(fault) for route in reading]
+    for route in routes:
+        yield [route.meets(LASTING)]
+        for fault in () if route.is_reading else (*LOST, *CARRIED_OUT):
+            yield [route.meets(fault)]
+
+
+class Haste:
+    """Time in which pauses are short, each thread by its own clock; and the requests that were sent in it."""
+
+    def __init__(self) -> None:
+        """Begin now."""
+        self._mine = threading.local()
+        self.requests: list[Route] | None = None
+
+    def pause(self, seconds: float) -> None:
+        """Wait a little, and let the clock show the whole."""
+        time.sleep(seconds * SECOND_S)
+        self._mine.skipped = self._skipped + seconds
+
+    def clock(self) -> float:
+        """Tell the time of this thread."""
+        return time.monotonic() + self._skipped
+
+    @property
+    def _skipped(self) -> float:
+        return float(getattr(self._mine, "skipped", 0.0))
+
+    def timing(self, *, timeout_s: float = 30.0, attempts: int = 6) -> Timing:
+        """Stand in for `default_timing`."""
+        return Timing(self.pause, self.clock, min(timeout_s, TIMEOUT_S), attempts)
+
+    def install(self, patch: pytest.MonkeyPatch) -> None:
+        """Let all clients live in this time, and remember what they send."""
+        limiter = Limiter(self.pause, self.clock)
+        for module in (supabase, supabase.client, engines.supabase.storage):
+            patch.setattr(module, "default_timing", self.timing)
+        patch.setattr(supabase.client, "shared_limiter", lambda _url, _token: limiter)
+        patch.setattr(engines.supabase.storage, "Limiter", partial(Limiter, self.pause, self.clock))
+        # Clients of loopback need none, and one takes longer than all their requests.
+        context = ssl.create_default_context()
+        patch.setattr(ssl, "create_default_context", lambda **_: context)
+        send = httpx.HTTPTransport.handle_request
+
+        def remember(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+            if self.requests is not None:
+                self.requests.append(Route.of(request))
+            return send(transport, request)
+
+        patch.setattr(httpx.HTTPTransport, "handle_request", remember)
+
+    @contextmanager
+    def recording(self) -> Iterator[list[Route]]:
+        """Give the requests that are sent meanwhile."""
+        self.requests = []
+        try:
+            yield self.requests
+        finally:
+            self.requests = None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One resource of a stack.
+
+    Attributes:
+        name: what an error about it may be expected to say, beside the project's reference.
+        provider: its provider.
+        wanted, changed: its inputs before and after a change.
+        live: what the platform has of its kind: all of it, without what differs from run to run.
+        clear: removes what a stack made of it.
+    """
+
+    name: str
+    provider: Any
+    wanted: dict[str, Any]
+    changed: dict[str, Any]
+    live: Callable[[Driver], Any]
+    clear: Callable[[Driver], Any]
+    common: dict[str, Any] = field(default_factory=dict)
+
+    def inputs(self, driver: Driver, fields: dict[str, Any], olds: dict[str, Any]) -> dict[str, Any]:
+        """Give checked inputs, as an update gets them."""
+        return driver.checked(self.provider, olds, **self.common, **fields)
+
+
+def _section(name: str, wanted: dict[str, Any], changed: dict[str, Any], fresh: dict[str, Any]) -> Subject:
+    kind = supabase.SECTIONS[name]
+
+    def live(driver: Driver) -> Any:
+        return driver.client.configuration.read(driver.ref, kind).values()
+
+    def clear(driver: Driver) -> None:
+        drop = [] if fresh else list(wanted)
+        driver.client.configuration.change(driver.ref, kind.of(fresh), drop=drop)
+
+    ours = {"section": name, "fingerprint_key": "key", "restart": False}
+    return Subject(name, SupabaseSettingsProvider(), wanted, changed, live, clear, ours)
+
+
+def sections() -> list[Subject]:
+    """Give the sections of the settings."""
+    secret = {"smtp_pass": f"{CANARY}-a", "site_url": "https://a.example.com"}
+    other = {"smtp_pass": f"{CANARY}-b", "site_url": "https://b.example.com"}
+    fresh = {"smtp_pass": None, "site_url": "http://localhost:3000"}
+    network, other_network = (
+        {"dbAllowedCidrs": [one, "127.0.0.1/32"]} for one in ("10.0.0.0/8", "10.1.0.0/16")
+    )
+    return [
+        _section("auth", secret, other, fresh),
+        _section("postgrest", {"max_rows": 77}, {"max_rows": 78}, {"max_rows": 1000}),
+        _section("postgres", {"statement_timeout": "30s"}, {"statement_timeout": "40s"}, {}),
+        _section("pooler", {"default_pool_size": 21}, {"default_pool_size": 22}, {"default_pool_size": 15}),
+        _section("storage", {"fileSizeLimit": 1000}, {"fileSizeLimit": 2000}, {"fileSizeLimit": 52_428_800}),
+        _section("realtime", {"connection_pool": 5}, {"connection_pool": 6}, {"connection_pool": 2}),
+        _section("ssl", {"database": True}, {"database": False}, {"database": False}),
+        _section("network", network, other_network, {"dbAllowedCidrs": ["0.0.0.0/0"]}),
+    ]
+
+
+def named(folder: Path) -> list[Subject]:
+    """Give the things that have a name; sources of functions are written below a folder."""
+    for version in ("one", "two"):
+        (folder / version).mkdir()
+        (folder / version / "index.ts").write_text(version)
+    return [
+        _secrets(),
+        _function(folder),
+        _bucket(),
+        _api_key(),
+        _signing_keys(),
+        _issuer(),
+        _addons(),
+        _hostname(),
+    ]
+
+
+def _secrets() -> Subject:
+    def clear(driver: Driver) -> None:
+        driver.client.function_secrets.delete(driver.ref, ["MAIL", "CHAT"])
+
+    wanted = {"MAIL": f"{CANARY}-a", "CHAT": f"{CANARY}-b"}
+    return Subject(
+        "function secrets",
+        FunctionSecretsProvider(),
+        {"values": wanted},
+        {"values": {"MAIL": f"{CANARY}-c"}},
+        lambda driver: driver.client.function_secrets.digests(driver.ref),
+        clear,
+        {"fingerprint_key": "key"},
+    )
+
+
+def _function(folder: Path) -> Subject:
+    def live(driver: Driver) -> Any:
+        found = driver.client.functions.all(driver.ref)
+        return [
+            (one.slug, one.verify_jwt, dict(driver.client.functions.files(driver.ref, one.slug)))
+            for one in found
+        ]
+
+    return Subject(
+        "hello",
+        EdgeFunctionProvider(),
+        {"dir": str(folder / "one"), "verify_jwt": True},
+        {"dir": str(folder / "two"), "verify_jwt": False},
+        live,
+        lambda driver: driver.client.functions.delete(driver.ref, "hello"),
+        {"slug": "hello", "entrypoint": "index.ts"},
+    )
+
+
+def _bucket() -> Subject:
+    def live(driver: Driver) -> Any:
+        query = "select id, public, file_size_limit, allowed_mime_types from storage.buckets order by id"
+        return driver.project.sql(query), read_policies(driver.client, driver.ref)
+
+    def clear(driver: Driver) -> None:
+        driver.project.sql(
+            "set local storage.allow_delete_query = 'true'; delete from storage.buckets where id = 'faulty';"
+            "drop policy if exists own on storage.objects; drop policy if exists other on storage.objects"
+        )
+
+    own = {"command": "select", "roles": ["authenticated"], "using": "owner = auth.uid()"}
+    return Subject(
+        "faulty",
+        BucketProvider(),
+        {"file_size_limit": 1000, "policies": {"own": own, "other": {**own, "command": "delete"}}},
+        {"file_size_limit": 2000, "policies": {"own": {**own, "using": "true"}}},
+        live,
+        clear,
+        {"bucket": "faulty", "public": False, "allowed_mime_types": ["image/png"]},
+    )
+
+
+def _api_key() -> Subject:
+    def live(driver: Driver) -> Any:
+        return sorted(
+            (str(one.type), one.name, one.description) for one in driver.client.keys.all(driver.ref)
+        )
+
+    def clear(driver: Driver) -> None:
+        for one in driver.client.keys.all(driver.ref):
+            if one.name == "for_faults":
+                driver.client.keys.delete(driver.ref, str(one.id))
+
+    common = {"key_name": "for_faults", "key_type": "secret"}
+    texts = ({"description": "one"}, {"description": "two"})
+    return Subject("for_faults", ApiKeyProvider(), *texts, live, clear, common)
+
+
+def _signing_keys() -> Subject:
+    def live(driver: Driver) -> Any:
+        return sorted((one.algorithm, one.status) for one in driver.client.signing_keys.all(driver.ref))
+
+    def clear(driver: Driver) -> None:
+        for one in driver.client.signing_keys.all(driver.ref):
+            driver.client.signing_keys.change(driver.ref, one.id, "revoked")
+            driver.client.signing_keys.delete(driver.ref, one.id)
+
+    es = {"algorithm": "ES256", "status": "standby"}
+    wanted = {"keys": {"a": es}}
+    changed = {"keys": {"a": {**es, "status": "revoked"}, "b": {**es, "algorithm": "HS256"}}}
+    return Subject("signing key", SigningKeysProvider(), wanted, changed, live, clear)
+
+
+def _issuer() -> Subject:
+    def live(driver: Driver) -> Any:
+        return [one.source() for one in driver.client.third_parties.all(driver.ref)]
+
+    def clear(driver: Driver) -> None:
+        for one in driver.client.third_parties.all(driver.ref):
+            driver.client.third_parties.delete(driver.ref, one.id)
+
+    source = {"issuer_name": "corp", "oidc_issuer_url": "https://issuer.example.com"}
+    return Subject("issuer", ThirdPartyProvider(), source, source, live, clear)
+
+
+def _addons() -> Subject:
+    def live(driver: Driver) -> Any:
+        return {one.type: one.variant for one in driver.client.addons.all(driver.ref).selected}
+
+    def clear(driver: Driver) -> None:
+        for variant in {live(driver).get(kind) for kind in ("pitr", "ipv4")} - {None}:
+            driver.client.addons.remove(driver.ref, str(variant))
+
+    wanted = {"addons": {"pitr": "pitr_7", "ipv4": ""}}
+    changed = {"addons": {"pitr": "pitr_14", "ipv4": "ipv4_default"}}
+    return Subject("add-on", AddonsProvider(), wanted, changed, live, clear)
+
+
+def _hostname() -> Subject:
+    def live(driver: Driver) -> Any:
+        found = driver.client.hostnames.get(driver.ref)
+        return found and (found.custom_hostname, found.status)
+
+    name = {"hostname": "api.example.com"}
+    clear = lambda driver: driver.client.hostnames.delete(driver.ref)  # noqa: E731 - one line
+    return Subject("host name", CustomHostnameProvider(), name, name, live, clear)
