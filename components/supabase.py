@@ -77,6 +77,7 @@ class Project(Component):
         """Declare the project, and the stand-in below it where there is no API."""
         super().__init__(name, opts)
         self.lifeline: pulumi.Resource | None = None
+        self._is_deleted = args.spec.on_destroy == "delete"
         self.api_url, self._token = self._reach(args.spec, host)
         self._project = self._declare(args)
         self.ref, self.url = self._project.project_ref, self._project.url
@@ -96,8 +97,9 @@ class Project(Component):
         self.finish(ref=self.ref, url=self.url, api_url=self.api_url)
 
     def inside(self) -> pulumi.ResourceOptions:
-        """Give the options of what lives inside the project and goes when a stand-in does."""
-        return pulumi.ResourceOptions(deleted_with=self.lifeline, depends_on=[self._project])
+        """Give the options of what lives inside the project and goes when that, or a stand-in, does."""
+        goes_with = self.lifeline or (self._project if self._is_deleted else None)
+        return pulumi.ResourceOptions(deleted_with=goes_with, depends_on=[self._project])
 
     def _reach(self, spec: ProjectSpec, host: Host) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
         if spec.api_url and spec.access_token is not None:

@@ -62,4 +62,4 @@ def leave(props: Props, what: str) -> None:
     """Say that something stays, because it was there before the stack."""
     urn = props.get("log_urn")
     text = f"{what} stays as it is: it was there before this stack"
-    log(text, urn if isinstance(urn, str) else "")
+    log(text, urn if isinstance(urn, str) else "", warning=True)

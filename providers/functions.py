@@ -108,11 +108,16 @@ def _running(client: ManagementClient, ref: str, bundle: Bundle) -> Function | N
     """Give the function if it runs as it is wanted; the platform does not show static patterns."""
     try:
         live = client.functions.get(ref, bundle.slug)
-        if bundle.static_patterns or not _has_options(live, bundle):
-            return None
-        return live if client.functions.files(ref, bundle.slug) == bundle.files else None
+        return live if _has_options(live, bundle) and _has_files(client, ref, bundle) else None
     except (engines.supabase.NotFoundError, engines.supabase.UnexpectedAnswerError):
         return None
+
+
+def _has_files(client: ManagementClient, ref: str, bundle: Bundle) -> bool:
+    if bundle.static_patterns:
+        return False
+    live = client.functions.files(ref, bundle.slug)
+    return engines.supabase.function_files.below(live, bundle.entrypoint) == bundle.files
 
 
 def _has_options(live: Function, bundle: Bundle) -> bool:

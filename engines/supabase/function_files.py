@@ -44,6 +44,16 @@ def digests(files: Mapping[str, bytes]) -> dict[str, str]:
     return {name: hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH] for name, content in files.items()}
 
 
+def below(files: Mapping[str, bytes], entrypoint: str) -> dict[str, bytes]:
+    """Give the platform's files by their paths below the function's folder, found by its entrypoint.
+
+    The platform names files as it unpacked them, `/tmp/user_fn_…/source/index.ts` or `source/index.ts`.
+    """
+    starts = [name for name in files if name == entrypoint or name.endswith(f"/{entrypoint}")]
+    folder = min(starts, key=len, default=entrypoint).removesuffix(entrypoint)
+    return {name.removeprefix(folder): content for name, content in files.items()}
+
+
 def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
     for place, inner, names in os.walk(folder):
         inner[:] = [name for name in inner if _counts(name)]

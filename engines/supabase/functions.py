@@ -99,9 +99,9 @@ class Functions:
         Raises:
             UnexpectedAnswerError: the answer is no form of files.
         """
-        call = Call(
-            "GET", f"{_path(ref, slug)}/body", f"reading the files of function {slug} of project {ref}"
-        )
+        # Without it, the service answers the bundle that it made of them.
+        action = f"reading the files of function {slug} of project {ref}"
+        call = Call("GET", f"{_path(ref, slug)}/body", action, accept="multipart/form-data")
         reply = self._session.exchange(call)
         kind = reply.headers.get("content-type", "no type")
         if not kind.startswith("multipart/form-data"):
@@ -132,12 +132,14 @@ def _path(ref: str, slug: str) -> str:
 
 def _files(reply: Reply) -> dict[str, bytes]:
     """Split a form into its files (RFC 2046, 5.1.1); parts without a file name are left out."""
-    head = message_from_bytes(b"content-type: " + reply.headers["content-type"].encode())
-    boundary = b"\r\n--" + str(head.get_param("boundary")).encode()
+    kind = message_from_bytes(b"content-type: " + reply.headers["content-type"].encode())
+    boundary = b"\r\n--" + str(kind.get_param("boundary")).encode()
     files = {}
     for part in (b"\r\n" + reply.content).split(boundary)[1:-1]:
         fields, _, content = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
         # A browser's form has names as they are, in UTF-8 (RFC 7578, 5.1).
-        if name := message_from_string(fields.decode(errors="replace")).get_filename():
+        head = message_from_string(fields.decode(errors="replace"))
+        # The service's own header for what a file name must not be, a path.
+        if name := head.get("supabase-path") or head.get_filename():
             files[name] = content
     return files

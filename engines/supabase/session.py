@@ -63,6 +63,7 @@ class Call:
         body: sent as JSON.
         form: sent instead of JSON.
         params: query parameters.
+        accept: the kind of answer that is asked for; None: any.
         secrets: values of the body that no text may show.
         repeatable: whether it may be sent again when nobody knows if it was carried out.
         timeout_s: seconds without a byte after which it counts as lost; None: the session's.
@@ -74,6 +75,7 @@ class Call:
     body: dict[str, Any] | list[Any] | None = field(default=None, repr=False)
     form: Form | None = None
     params: dict[str, Any] | None = None
+    accept: str | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
     repeatable: bool = True
     timeout_s: float | None = None
@@ -236,6 +238,8 @@ class Session:
         if call.form:
             files = [("file", (name, content)) for name, content in call.form.files]
             body = {"files": files, "data": dict(call.form.fields)}
+        if call.accept:
+            body["headers"] = {"accept": call.accept}
         timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0))
         with self._http.stream(call.method, call.path, params=call.params, timeout=timeout, **body) as answer:
             content = bytearray()

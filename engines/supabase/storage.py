@@ -147,7 +147,7 @@ class Storage:
         try:
             self._session.remove(Call("DELETE", _path(bucket), f"deleting the bucket {bucket}"))
         except ConflictError as error:
-            advice = "it was left as it is: empty it, then run this again"
+            advice = "it was left as it is: empty it, or take it out of the state, then run this again"
             raise ConflictError(f"{error}; {advice}") from None
 
 

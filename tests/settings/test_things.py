@@ -1,0 +1,124 @@
+"""What a stack may say of a project's named things, and how mistakes in it are reported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.settings.reading import CANARY, load, problems
+
+IN_USE = {"status": "in_use"}
+
+
+def policy(**fields: Any) -> dict[str, Any]:
+    """Give a configuration with one policy."""
+    return {"buckets": {"b": {"policies": {"p": fields}}}}
+
+
+class TestBuckets:
+    """Limits and policies."""
+
+    @pytest.mark.parametrize(
+        ("size", "expected"),
+        [
+            ("5MB", 5_000_000),
+            ("5MiB", 5_242_880),
+            ("1.5 KB", 1500),
+            ("20GB", 20_000_000_000),
+            ("7B", 7),
+            (9, 9),
+        ],
+    )
+    def test_sizes(self, size: object, expected: int) -> None:
+        """MB counts in millions, MiB in powers of 1024, a number in bytes."""
+        settings = load({"supabase": {"buckets": {"b": {"file_size_limit": size}}}})
+        assert settings.supabase.buckets["b"].settings == {"public": False, "file_size_limit": expected}
+
+    def test_only_what_is_named_is_set(self) -> None:
+        """What is absent is left alone; null says that there is no limit."""
+        given = {"a": {}, "b": {"file_size_limit": None, "allowed_mime_types": None, "public": True}}
+        buckets = load({"supabase": {"buckets": given}}).supabase.buckets
+        assert buckets["a"].settings == {"public": False}
+        assert buckets["b"].settings == {"public": True, "file_size_limit": 0, "allowed_mime_types": []}
+
+    def test_a_condition_that_yaml_reads_as_a_truth_value(self) -> None:
+        """`using: true` needs no quotes."""
+        buckets = load({"supabase": policy(command="select", roles=["anon"], using=True)}).supabase.buckets
+        assert buckets["b"].policies["p"].using == "true"
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        (
+            {"buckets": {"b": {"file_size_limit": "5 bananas"}}},
+            "buckets.b.file_size_limit: must be a size such",
+        ),
+        ({"buckets": {"b": {"file_size_limit": 0}}}, "buckets.b.file_size_limit: must be greater than or"),
+        (
+            {"buckets": {"b": {"allowed_mime_types": ["png"]}}},
+            "buckets.b.allowed_mime_types.0: must be a type",
+        ),
+        (policy(command="insert", using="true"), "buckets.b.policies.p: must have check in place of using"),
+        (policy(command="select", check="true"), "buckets.b.policies.p: must have using in place of check"),
+        (policy(roles=[]), "buckets.b.policies.p: must name at least one of roles"),
+        (policy(using="  "), "buckets.b.policies.p.using: must be an SQL condition"),
+        (
+            {"buckets": {name: {"policies": {"same": {}}} for name in "ab"}},
+            "buckets: must give each policy a name of its own; used twice: same",
+        ),
+        ({"buckets": {"b": {"policies": {"x" * 64: {}}}}}, "must be named by 1 to 63 bytes"),
+        (
+            {"functions": {"f": {"dir": "f", "entrypoint": "../x.ts"}}},
+            "functions.f.entrypoint: must be a path in",
+        ),
+        (
+            {"functions": {"f": {"dir": "f", "import_map": "/x.json"}}},
+            "functions.f.import_map: must be a path in",
+        ),
+        ({"functions": {"1": {"dir": "f"}}}, "functions.1: must be of letters, digits"),
+        ({"function_secrets": {"SUPABASE_X": CANARY}}, "without SUPABASE_ in front"),
+        ({"addons": {"compute": "ci_small"}}, "addons.compute: must be 'compute_instance'"),
+        ({"addons": {"pitr": "Pitr 7"}}, "addons.pitr: must be a variant of the platform's such as ci_small"),
+        (
+            {"addons": {"custom_domain": None}, "custom_hostname": "api.example.com"},
+            "supabase: must not have custom_hostname while addons.custom_domain is null",
+        ),
+        ({"custom_hostname": "api"}, "custom_hostname: must be a host name such as api.example.com"),
+        (
+            {"signing_keys": {"a": IN_USE, "b": IN_USE}},
+            "signing_keys: must have one key in_use, because one signs at a time; a and b are",
+        ),
+        (
+            {"signing_keys": {"legacy": IN_USE}},
+            "signing_keys: must give the key legacy, which is the old JWT",
+        ),
+        (
+            {"third_party": {"x": {}}},
+            "third_party.x: must have one of oidc_issuer_url, jwks_url and custom_jwks",
+        ),
+        ({"api_keys": {"x": {"type": "secret"}}}, "api_keys.x: must be 4 to 64 of a-z, 0-9 and _"),
+    ],
+)
+def test_mistakes_are_told_by_their_full_key(section: dict[str, Any], expected: str) -> None:
+    """Each message has the key, what is allowed, and no secret."""
+    message = problems({"supabase": section})
+    assert expected in message
+    assert "groundwork:supabase" in message
+    assert CANARY not in message
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    """One mistake hides no other, whatever thing it is about."""
+    message = problems(
+        {
+            "supabase": {
+                "functions": {"f": {}},
+                "buckets": {"b": {"file_size_limit": "x"}},
+                "api_keys": {"jobs": {"type": "admin"}},
+            }
+        }
+    )
+    for key in ("functions.f.dir", "buckets.b.file_size_limit", "api_keys.jobs.type"):
+        assert f"groundwork:supabase.{key}: " in message
