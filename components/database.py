@@ -124,7 +124,7 @@ class Contract(Component):
 
 def _migrations(spec: SchemaSpec, project: Project, *, phase: str) -> dict[str, object]:
     return {
-        "dsn": project.database_url,
+        **project.access,
         "phase": phase,
         "folder": spec.dir,
         "checks": content.digest([Path(spec.dir) / "checks"]),
@@ -163,7 +163,7 @@ class Logins(Component):
     ) -> None:
         """Declare one login per role, after the schema that made their groups."""
         super().__init__(name, opts)
-        self._shared = {"dsn": project.database_url, "schema": args.schema, **project.address}
+        self._shared = {**project.access, "schema": args.schema}
         self._logins = {role: self._login(role, args.secrets, project) for role in args.roles}
         self.finish(logins={role: login.login for role, login in self._logins.items()})
 
@@ -210,7 +210,7 @@ class Product(Component):
     ) -> None:
         """Declare the switches, after the schema that made them."""
         super().__init__(name, opts)
-        props = {"dsn": project.database_url, "schema": args.schema, "allowed": args.demo_accounts}
+        props = {**project.access, "schema": args.schema, "allowed": args.demo_accounts}
         switch = DemoAccounts("demo-accounts", props, self.under(project.inside()))
         self.demo_accounts = switch.allowed
         self.finish(demo_accounts=self.demo_accounts)

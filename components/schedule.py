@@ -69,7 +69,7 @@ class Cron(Component):
         """Declare the secret and one resource per job."""
         super().__init__(name, opts)
         entry = {
-            "dsn": project.database_url,
+            **project.access,
             "secret_name": _SECRET,
             "value": args.shared_secret,
             "description": "what scheduled calls present to the agent; written by Groundwork",
@@ -82,7 +82,7 @@ class Cron(Component):
             for key, call in args.calls.items()
         ]
         self.jobs = [job.job for job in self._jobs]
-        roster = {"dsn": project.database_url, "jobs": list(args.calls)}
+        roster = {**project.access, "jobs": list(args.calls)}
         CronRoster(self.named("roster"), roster, self.under(project.inside()))
         self.finish(jobs=self.jobs)
 
@@ -90,7 +90,7 @@ class Cron(Component):
         self, key: str, call: Call, args: CronArgs, project: Project, secret: VaultSecret
     ) -> dict[str, Any]:
         return {
-            "dsn": project.database_url,
+            **project.access,
             "job": key,
             "schedule": call.schedule,
             "url": args.agent_url.apply(lambda url: f"{url}{call.path}"),

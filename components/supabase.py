@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pulumi
 
 from components._base import Component
 from components.host import Host, ServiceArgs
+from providers.owner import KEEP, OwnerPassword
 from providers.secret import GeneratedSecret
 from providers.supabase import SupabaseProject
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class ProjectSpec(Protocol):
@@ -41,6 +45,14 @@ class ProjectSpec(Protocol):
         """Compute size; None: the platform's default."""
 
     @property
+    def owner_password(self) -> str:
+        """`keep` or `forget`: whether the stack knows the password of the database's owner."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether the project sleeps."""
+
+    @property
     def on_destroy(self) -> str:
         """`keep` or `delete`: what becomes of the project when the stack is destroyed."""
 
@@ -57,7 +69,7 @@ class ProjectArgs:
         name: the project's name on the platform.
         organization: slug of the organization that owns it.
         spec: the stack's settings of it.
-        database_password: the owner's password.
+        database_password: the owner's password; it opens the database only where the stack keeps it.
     """
 
     name: str
@@ -67,7 +79,19 @@ class ProjectArgs:
 
 
 class Project(Component):
-    """A Supabase project with its keys and its database."""
+    """A Supabase project with its keys and its database.
+
+    Attributes:
+        ref: its reference.
+        url: the project's API URL.
+        api_url: the Management API that it is reached by.
+        anon_key: what front ends hold: the legacy key, or the publishable one where that is switched off.
+        service_role_key, publishable_key, secret_key: the other keys; empty where there is none.
+        direct_url, session_url, transaction_url: the database and its poolers, without a password.
+        database_url: the owner's login, with its password if the stack keeps it (secret).
+        management: how providers reach the project.
+        access: how providers reach the database.
+    """
 
     token = "groundwork:supabase:Project"  # noqa: S105 - a Pulumi type token, no credential
 
@@ -87,13 +111,23 @@ class Project(Component):
             "access_token": self._token,
             "project_ref": args.spec.ref or self.ref,
         }
-        self.anon_key, self.database_url = self._project.anon_key, self._project.database_url
-        self.address = {
-            "host": self._project.host,
-            "port": self._project.port,
-            "database": self._project.database,
-            "user_suffix": self._project.user_suffix,
+        found = self._project
+        self.anon_key = pulumi.Output.all(found.anon_key, found.publishable_key).apply(_first)
+        self.service_role_key, self.publishable_key = found.service_role_key, found.publishable_key
+        self.secret_key = found.secret_key
+        self.direct_url, self.session_url = found.direct_url, found.session_url
+        self.transaction_url = found.transaction_url
+        address = {
+            "host": found.host,
+            "port": found.port,
+            "database": found.database,
+            "user_suffix": found.user_suffix,
         }
+        self.access: dict[str, pulumi.Input[Any]] = {**self.management, **address}
+        owner = self._owner(args)
+        self.database_url = owner.url
+        if args.spec.owner_password == KEEP:
+            self.access["owner_password"] = owner.password
         self.finish(ref=self.ref, url=self.url, api_url=self.api_url)
 
     def inside(self) -> pulumi.ResourceOptions:
@@ -120,12 +154,28 @@ class Project(Component):
             "adopt": spec.adopt,
             "region": spec.region,
             "instance_size": spec.instance_size or "",
-            "database_password": args.database_password,
+            "database_password": args.database_password if spec.owner_password == KEEP else "",
+            "paused": spec.paused,
             "on_destroy": spec.on_destroy,
             "log_urn": self.log_urn("SupabaseProject", name),
         }
         guarded = pulumi.ResourceOptions(protect=spec.protect, deleted_with=self.lifeline)
         return SupabaseProject(name, props, self.under(guarded))
+
+    def _owner(self, args: ProjectArgs) -> OwnerPassword:
+        name = self.named("owner-password")
+        props = {
+            **self.access,
+            "mode": args.spec.owner_password,
+            "password": args.database_password,
+            "adopt": args.spec.adopt,
+            "log_urn": self.log_urn("OwnerPassword", name),
+        }
+        return OwnerPassword(name, props, self.under(self.inside()))
+
+
+def _first(keys: Sequence[str]) -> str:
+    return next(filter(None, keys), "")
 
 
 def _stand_in(token: pulumi.Output[str], data: str, on_destroy: str) -> ServiceArgs:

@@ -49,6 +49,7 @@ class Fault(BaseModel):
         status: for `status`.
         seconds: for `slow` and `late`.
         headers: of the answer, for `status`.
+        message: of the answer, for `status`; None: as the service words it.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -60,6 +61,7 @@ class Fault(BaseModel):
     status: int = Field(500, ge=400, le=599)
     seconds: float = Field(0, ge=0, le=600)
     headers: dict[str, str] = Field(default={})
+    message: str | None = None
 
     def meets(self, scope: Scope) -> bool:
         """Tell whether a request is one that is to fail."""
@@ -115,8 +117,8 @@ class FaultInjection:
         if fault is None:
             await self._app(scope, receive, send)
         elif fault.kind == "status":
-            message = {"message": _WORDS.get(fault.status, "Internal Server Error")}
-            await JSONResponse(message, fault.status, fault.headers)(scope, receive, send)
+            words = fault.message or _WORDS.get(fault.status, "Internal Server Error")
+            await JSONResponse({"message": words}, fault.status, fault.headers)(scope, receive, send)
         else:
             await self._disturbed(fault, scope, receive, send)
 

@@ -1,7 +1,7 @@
 """The root of every error that Groundwork raises on purpose.
 
     GroundworkError
-    ├── DatabaseUnreachableError      engines.postgres
+    ├── DatabaseUnreachableError      engines.postgres; LoginRefusedError is one
     ├── MigrationError …              engines.migrations.errors
     ├── SupabaseError …               engines.supabase.errors
     ├── ProcessError …                engines.processes

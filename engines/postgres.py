@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING, Final
+
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from engines.acting import acting
 from engines.errors import GroundworkError
 
+if TYPE_CHECKING:
+    Session = psycopg.Connection[tuple[object, ...]]
+
 APPLICATION_NAME = "groundwork"
+# Without a session there is no SQLSTATE: words of PostgreSQL (28000, 28P01), libpq and Supavisor.
+_REFUSED: Final = re.compile(
+    r"authentication failed|no password supplied|role \"[^\"]*\" does not exist|not permitted to log in"
+    r"|user not found|wrong password",
+    re.IGNORECASE,
+)
 
 
 class DatabaseUnreachableError(GroundworkError):
     """No session could be opened; the text names the server, never the password."""
+
+
+class LoginRefusedError(DatabaseUnreachableError):
+    """The server answers, but takes neither this role nor its password."""
 
 
 def describe(dsn: str) -> str:
@@ -38,8 +55,8 @@ def redact(text: str, dsn: str) -> str:
 
 def connect(
     dsn: str, *, application_name: str = APPLICATION_NAME, autocommit: bool = True, connect_timeout: int = 5
-) -> psycopg.Connection[tuple[object, ...]]:
-    """Open a session that works through session poolers too.
+) -> Session:
+    """Open a session that works through session poolers too; a temporary login takes its role.
 
     Args:
         dsn: a libpq URL or key/value string.
@@ -48,19 +65,33 @@ def connect(
         connect_timeout: seconds for the whole attempt.
 
     Raises:
-        DatabaseUnreachableError: nothing answers, or the login is refused.
+        LoginRefusedError: the login is refused.
+        DatabaseUnreachableError: nothing answers, or no session can be opened.
     """
     target = describe(dsn)
     try:
         # Prepared statements do not survive a pooler (Supabase docs, connecting-to-postgres).
-        return psycopg.connect(
+        session = psycopg.connect(
             dsn,
             application_name=application_name,
-            autocommit=autocommit,
+            autocommit=True,
             connect_timeout=connect_timeout,
             prepare_threshold=None,
         )
-    except psycopg.OperationalError as error:
+        _take_role(session)
+    except psycopg.Error as error:
         reason = redact(str(error).strip(), dsn)
-        message = f"cannot reach the database {target}: {reason}"
-        raise DatabaseUnreachableError(message) from None
+        kind = LoginRefusedError if _REFUSED.search(reason) else DatabaseUnreachableError
+        raise kind(f"cannot reach the database {target}: {reason}") from None
+    session.autocommit = autocommit
+    return session
+
+
+def _take_role(session: Session) -> None:
+    """Let a temporary login work as its role."""
+    try:
+        if found := acting(session):
+            session.execute(found.begin.encode())
+    except psycopg.Error:
+        session.close()
+        raise

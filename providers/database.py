@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 import pulumi
 from pulumi.dynamic import CreateResult, Resource, UpdateResult
 
 import engines
-from providers._crud import EngineProvider, Props, plain
+from providers import _access, _cloud
+from providers._access import DatabaseProvider
+from providers._crud import Props, plain
 
 
-class LoginProvider(EngineProvider):
+class LoginProvider(DatabaseProvider):
     """Gives a service a login; a new version takes the other of two roles, so none in use breaks."""
 
-    soft = frozenset({"schema"})
+    # The address is part of what a service gets.
+    soft = frozenset({*_cloud.REACH, "owner_password", "schema"})
 
     def create(self, props: Props) -> CreateResult:
         """Make the login."""
@@ -27,7 +29,7 @@ class LoginProvider(EngineProvider):
 
     def delete(self, _id: str, props: Props) -> None:
         """Remove both roles of the service."""
-        engines.logins.drop_login(props["dsn"], props["role"])
+        _access.remove(props, lambda dsn: engines.logins.drop_login(dsn, props["role"]))
 
 
 def _ensured(props: Props) -> dict[str, Any]:
@@ -40,10 +42,8 @@ def _ensured(props: Props) -> dict[str, Any]:
         password=password,
         accept=tuple(int(number) for number in props["passwords"] if int(number) != version),
     )
-    role = engines.logins.ensure_login(props["dsn"], spec)
-    user = quote(role + props["user_suffix"], safe="")
-    address = f"{props['host']}:{int(props['port'])}/{props['database']}"
-    return {**plain(props), "login": role, "url": f"postgresql://{user}:{quote(password, safe='')}@{address}"}
+    role = _access.run(props, lambda dsn: engines.logins.ensure_login(dsn, spec))
+    return {**plain(props), "login": role, "url": _access.url(props, role, password)}
 
 
 class Login(Resource, module="groundwork", name="Login"):
@@ -64,22 +64,27 @@ class Login(Resource, module="groundwork", name="Login"):
         super().__init__(LoginProvider(), name, declared, pulumi.ResourceOptions.merge(hidden, opts))
 
 
-class VaultSecretProvider(EngineProvider):
+class VaultSecretProvider(DatabaseProvider):
     """Keeps one entry of Supabase Vault equal to a secret of the stack."""
 
     def create(self, props: Props) -> CreateResult:
         """Put the secret into the vault."""
-        engines.vault.put_secret(props["dsn"], props["secret_name"], props["value"], props["description"])
+        _put(props)
         return CreateResult(props["secret_name"], plain(props))
 
     def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
         """Replace the value."""
-        engines.vault.put_secret(news["dsn"], news["secret_name"], news["value"], news["description"])
+        _put(news)
         return UpdateResult(plain(news))
 
     def delete(self, _id: str, props: Props) -> None:
         """Remove the entry."""
-        engines.vault.drop_secret(props["dsn"], props["secret_name"])
+        _access.remove(props, lambda dsn: engines.vault.drop_secret(dsn, props["secret_name"]))
+
+
+def _put(props: Props) -> None:
+    entry = (props["secret_name"], props["value"], props["description"])
+    _access.run(props, lambda dsn: engines.vault.put_secret(dsn, *entry))
 
 
 class VaultSecret(Resource, module="groundwork", name="VaultSecret"):
@@ -92,24 +97,29 @@ class VaultSecret(Resource, module="groundwork", name="VaultSecret"):
     secret_name: pulumi.Output[str]
 
     def __init__(self, name: str, props: Props, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare an entry: `dsn`, `secret_name`, `value`, `description`."""
+        """Declare an entry: how to reach the database, `secret_name`, `value`, `description`."""
         super().__init__(VaultSecretProvider(), name, props, opts)
 
 
-class DemoAccountsProvider(EngineProvider):
+class DemoAccountsProvider(DatabaseProvider):
     """Keeps the product's switch for demo accounts as the stack wants it."""
 
-    soft = frozenset({"dsn", "schema"})
+    soft = DatabaseProvider.soft | {"schema"}
 
     def create(self, props: Props) -> CreateResult:
         """Set the switch."""
-        engines.product.set_demo_accounts(props["dsn"], allowed=bool(props["allowed"]))
+        _switch(props)
         return CreateResult("demo-accounts", plain(props))
 
     def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
         """Set the switch."""
-        engines.product.set_demo_accounts(news["dsn"], allowed=bool(news["allowed"]))
+        _switch(news)
         return UpdateResult(plain(news))
+
+
+def _switch(props: Props) -> None:
+    allowed = bool(props["allowed"])
+    _access.run(props, lambda dsn: engines.product.set_demo_accounts(dsn, allowed=allowed))
 
 
 class DemoAccounts(Resource, module="groundwork", name="DemoAccounts"):
@@ -122,5 +132,5 @@ class DemoAccounts(Resource, module="groundwork", name="DemoAccounts"):
     allowed: pulumi.Output[bool]
 
     def __init__(self, name: str, props: Props, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare the switch: `dsn`, `schema` (the version that made it) and `allowed`."""
+        """Declare the switch: how to reach the database, `schema` (which made it) and `allowed`."""
         super().__init__(DemoAccountsProvider(), name, props, opts)

@@ -21,7 +21,9 @@ from pulumi.dynamic import (
 )
 
 import engines
-from providers._crud import EngineProvider, Props, changed_keys, log, plain, reporter, unknown
+from providers import _access
+from providers._access import DatabaseProvider
+from providers._crud import Props, changed_keys, log, plain, reporter
 
 if TYPE_CHECKING:
     from engines.migrations import Folder, MigrationFile, Plan
@@ -32,8 +34,10 @@ _VERIFICATION = "verification of the last run"
 _NOT_ASKED = "the database is not reachable yet; it is asked again during the update"
 
 
-class MigrationsProvider(EngineProvider):
+class MigrationsProvider(DatabaseProvider):
     """Previews what is pending, applies it, and verifies the result."""
+
+    soft = DatabaseProvider.soft | {"after"}
 
     def check(self, olds: Props, news: Props) -> CheckResult:
         """Read the folder and the database, refuse what must not run, and show what is pending by name."""
@@ -42,7 +46,7 @@ class MigrationsProvider(EngineProvider):
             engines.migrations.read_rules(folder.checks)
         except engines.migrations.MigrationError as error:
             return CheckResult(news, [CheckFailure("", str(error))])
-        plan = _plan(news, folder)
+        plan = _access.preview(olds, news, lambda dsn: engines.migrations.inspect(dsn, folder))
         pending = {} if plan is None else {file.file: file.phase for file in _due(news, plan)}
         if plan and plan.history.unverified and news["verify"]:
             pending[_VERIFICATION] = news["phase"]
@@ -52,7 +56,7 @@ class MigrationsProvider(EngineProvider):
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
         """Ask for an update when something is pending or the stack's settings changed."""
-        changed = [key for key in changed_keys(olds, news, ("dsn", "after")) if key != "pending"]
+        changed = [key for key in changed_keys(olds, news, self.soft) if key != "pending"]
         return DiffResult(changes=bool(news.get("pending")) or bool(changed), replaces=[])
 
     def create(self, props: Props) -> CreateResult:
@@ -65,7 +69,11 @@ class MigrationsProvider(EngineProvider):
 
     def read(self, id_: str, props: Props) -> ReadResult:
         """Report the live history; the version that this phase ended with stays while it is there."""
-        plan = engines.migrations.inspect(props["dsn"], _folder(props))
+        folder = _folder(props)
+        try:
+            plan = _access.run(props, lambda dsn: engines.migrations.inspect(dsn, folder), read_only=True)
+        except engines.supabase.NotFoundError:
+            return ReadResult(None, {})
         reached = props["latest"] in plan.applied
         latest = props["latest"] if reached else plan.latest or ""
         return ReadResult(id_, {**plain(props), "applied": len(plan.applied), "latest": latest})
@@ -77,16 +85,6 @@ class MigrationsProvider(EngineProvider):
 def _folder(props: Props) -> Folder:
     layout = props["layout"]
     return engines.migrations.read_folder(Path(props["folder"]), layout=None if layout == "auto" else layout)
-
-
-def _plan(props: Props, folder: Folder) -> Plan | None:
-    """Ask the database what is pending; None when it cannot be asked, which an update survives."""
-    if unknown(props["dsn"]):
-        return None
-    try:
-        return engines.migrations.inspect(props["dsn"], folder)
-    except engines.postgres.DatabaseUnreachableError:
-        return None
 
 
 def _due(props: Props, plan: Plan) -> tuple[MigrationFile, ...]:
@@ -127,20 +125,25 @@ def _options(props: Props, plan: Plan) -> engines.migrations.Options:
 
 
 def _apply(props: Props) -> dict[str, Any]:
-    folder, report = _folder(props), reporter(props)
-    if props["disposable"]:
-        engines.migrations.mark_disposable(props["dsn"])
-    options = _options(props, engines.migrations.inspect(props["dsn"], folder))
-    outcome = engines.migrations.apply(props["dsn"], folder, options=options, report=report)
-    if props["verify"]:
-        checks = engines.migrations.verify(props["dsn"], folder, settle=True)
-        engines.migrations.require(checks, folder)
+    folder = _folder(props)
+    outcome = _access.run(props, lambda dsn: _applied(dsn, folder, props))
     results = {
         "applied": outcome.total,
         "latest": outcome.latest or "",
         "history_table": outcome.history_table,
     }
     return {**plain(props), **results, "pending": {}}
+
+
+def _applied(dsn: str, folder: Folder, props: Props) -> engines.migrations.Outcome:
+    if props["disposable"]:
+        engines.migrations.mark_disposable(dsn)
+    options = _options(props, engines.migrations.inspect(dsn, folder))
+    outcome = engines.migrations.apply(dsn, folder, options=options, report=reporter(props))
+    if props["verify"]:
+        checks = engines.migrations.verify(dsn, folder, settle=True)
+        engines.migrations.require(checks, folder)
+    return outcome
 
 
 class Migrations(Resource, module="groundwork", name="Migrations"):

@@ -6,25 +6,31 @@ import pulumi
 from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
 import engines
-from providers._crud import EngineProvider, Props, plain
+from providers import _access
+from providers._access import DatabaseProvider
+from providers._crud import Props, plain
 
 
-class CronJobProvider(EngineProvider):
+class CronJobProvider(DatabaseProvider):
     """Creates, changes and removes one job; jobs of other origin are never touched."""
 
     def create(self, props: Props) -> CreateResult:
         """Schedule the job."""
-        engines.cron.put_job(props["dsn"], _job(props))
+        _access.run(props, lambda dsn: engines.cron.put_job(dsn, _job(props)))
         return CreateResult(props["job"], plain(props))
 
     def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
         """Change the job in place."""
-        engines.cron.put_job(news["dsn"], _job(news))
+        _access.run(news, lambda dsn: engines.cron.put_job(dsn, _job(news)))
         return UpdateResult(plain(news))
 
     def read(self, id_: str, props: Props) -> ReadResult:
         """Look at the live job; one that was removed by hand leaves the state and is made again."""
-        live = {job.name: job for job in engines.cron.read_jobs(props["dsn"])}
+        try:
+            # pg_cron shows a role its own jobs only, so that a login which may only read sees none.
+            live = {job.name: job for job in _access.run(props, engines.cron.read_jobs)}
+        except engines.supabase.NotFoundError:
+            return ReadResult(None, {})
         if props["job"] not in live:
             return ReadResult(None, {})
         job = live[props["job"]]
@@ -32,7 +38,7 @@ class CronJobProvider(EngineProvider):
 
     def delete(self, _id: str, props: Props) -> None:
         """Unschedule the job."""
-        engines.cron.drop_job(props["dsn"], props["job"])
+        _access.remove(props, lambda dsn: engines.cron.drop_job(dsn, props["job"]))
 
 
 def _job(props: Props) -> engines.cron.Job:
@@ -47,17 +53,17 @@ def _job(props: Props) -> engines.cron.Job:
     )
 
 
-class CronRosterProvider(EngineProvider):
+class CronRosterProvider(DatabaseProvider):
     """Removes jobs of ours that the stack does not declare: left by an older state, or by a restore."""
 
     def create(self, props: Props) -> CreateResult:
         """Remove what is not on the list."""
-        engines.cron.prune(props["dsn"], props["jobs"])
+        _access.run(props, lambda dsn: engines.cron.prune(dsn, props["jobs"]))
         return CreateResult("cron", plain(props))
 
     def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
         """Remove what is not on the list."""
-        engines.cron.prune(news["dsn"], news["jobs"])
+        _access.run(news, lambda dsn: engines.cron.prune(dsn, news["jobs"]))
         return UpdateResult(plain(news))
 
 
@@ -65,7 +71,7 @@ class CronRoster(Resource, module="groundwork", name="CronRoster"):
     """The list of all jobs of a stack."""
 
     def __init__(self, name: str, props: Props, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare the list: `dsn` and `jobs`, their names."""
+        """Declare the list: how to reach the database, and `jobs`, their names."""
         super().__init__(CronRosterProvider(), name, props, opts)
 
 

@@ -58,6 +58,10 @@ class Supabase(Cloud):
     """Region of a project that is created."""
     instance_size: InstanceSize | None = None
     """Compute size of a project that is created; absent, the service chooses."""
+    owner_password: Literal["keep", "forget"] = "keep"  # noqa: S105 - what to do with one
+    """keep: the stack has the password of the database's owner, encrypted; forget: nobody knows it."""
+    paused: bool = False
+    """Let the project sleep: its data stays, and nothing runs."""
     on_destroy: Literal["keep", "delete"] = "keep"
     """What `pulumi destroy` does to the project and its data."""
     protect: bool = False

@@ -43,6 +43,10 @@ CALLS: dict[tuple[str, str], tuple[Callable[[ManagementClient], Any], str]] = {
         lambda c: c.projects.session_pooler(REF),
         "GET /v1/projects/{ref}/config/database/pooler",
     ),
+    ("projects", "poolers"): (
+        lambda c: c.projects.poolers(REF),
+        "GET /v1/projects/{ref}/config/database/pooler",
+    ),
     ("overview", "read"): (lambda c: c.overview.read(REF), "GET /v2/projects/{ref}/config"),
     ("projects", "pause"): (lambda c: c.projects.pause(REF), "POST /v1/projects/{ref}/pause"),
     ("projects", "restore"): (lambda c: c.projects.restore(REF), "POST /v1/projects/{ref}/restore"),

@@ -94,6 +94,7 @@ def test_stored_provider_names_still_exist() -> None:
         "providers.health": ["HealthGateProvider"],
         "providers.hostname": ["CustomHostnameProvider"],
         "providers.migrations": ["MigrationsProvider"],
+        "providers.owner": ["OwnerPasswordProvider"],
         "providers.process": ["ProcessProvider"],
         "providers.schedule": ["CronJobProvider", "CronRosterProvider"],
         "providers.secret": ["GeneratedSecretProvider"],

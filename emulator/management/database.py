@@ -26,6 +26,8 @@ LOGIN_ROLE_TTL_S = 3600
 # The read-only role has no right to write; this also stops functions that run with their owner's rights.
 _READ_ONLY = {instance.READER: "-c default_transaction_read_only=on"}
 
+# Any number: it only has to differ from other advisory locks of the emulator.
+_LOGIN_LOCK = 7_301_003
 _LOGINS: LiteralString = r"select rolname from pg_roles where rolname like 'cli\_login\_%'"
 
 router = APIRouter(prefix="/v1/projects/{ref}")
@@ -105,13 +107,17 @@ def change_password(body: NewPassword, project: ActiveProject, projects: AllProj
 
 @router.post("/cli/login-role", status_code=201)
 def create_login_role(body: LoginRole, project: ActiveProject, projects: AllProjects) -> dict[str, Any]:
-    """Make a login that ends by itself; read-only ones can read everything and write nothing."""
-    role = f"cli_login_{'ro' if body.read_only else 'rw'}_{secrets.token_hex(6)}"
-    password = secrets.token_urlsafe(24)
+    """Open the login for a while, with a new password: who asked before opens no new session.
+
+    Read-only ones can read everything and write nothing. There is one login of each kind.
+    """
+    group = instance.READER if body.read_only else instance.OWNER
+    role, password = f"cli_login_{group}", secrets.token_urlsafe(24)
     with _login(projects, project, SUPERUSER) as session, session.transaction():
-        _drop_expired(session)
-        _make_login(session, role, instance.READER if body.read_only else instance.OWNER)
-        _set_password(session, role, password)
+        session.execute("select pg_advisory_xact_lock(%s)", [_LOGIN_LOCK])
+        if session.execute("select from pg_roles where rolname = %s", [role]).fetchone() is None:
+            _make_login(session, role, group)
+        _open_login(session, role, password)
     return {"role": role, "password": password, "ttl_seconds": LOGIN_ROLE_TTL_S}
 
 
@@ -124,29 +130,24 @@ def delete_login_roles(project: ActiveProject, projects: AllProjects) -> dict[st
 
 
 def _make_login(session: psycopg.Connection, role: str, group: str) -> None:
-    until = (datetime.now(UTC) + timedelta(seconds=LOGIN_ROLE_TTL_S)).isoformat()
-    name, member_of = sql.Identifier(role), sql.Identifier(group)
-    create = sql.SQL("create role {} login noinherit valid until {}")
-    session.execute(create.format(name, sql.Literal(until)))
-    session.execute(sql.SQL("grant {} to {} with inherit false, set true").format(member_of, name))
-    # Whoever logs in works as the group's role at once, so that what is made belongs to it.
-    session.execute(sql.SQL("alter role {} set role = {}").format(name, sql.Literal(group)))
+    """Make a login that may become the group's role, and is nothing until it does."""
+    name = sql.Identifier(role)
+    session.execute(sql.SQL("create role {} login noinherit").format(name))
+    grant = sql.SQL("grant {} to {} with inherit false, set true")
+    session.execute(grant.format(sql.Identifier(group), name))
     if group == instance.READER:
         session.execute(sql.SQL("alter role {} set default_transaction_read_only = on").format(name))
 
 
-def _drop_expired(session: psycopg.Connection) -> None:
-    _drop(session, session.execute(_LOGINS + " and rolvaliduntil < now()"))
+def _open_login(session: psycopg.Connection, role: str, password: str) -> None:
+    until = (datetime.now(UTC) + timedelta(seconds=LOGIN_ROLE_TTL_S)).isoformat()
+    # Only the verifier is sent: no log of the server can hold the password.
+    verifier = session.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+    statement = sql.SQL("alter role {} password {} valid until {}")
+    session.execute(statement.format(sql.Identifier(role), sql.Literal(verifier), sql.Literal(until)))
 
 
 def _drop(session: psycopg.Connection, found: psycopg.Cursor) -> None:
     for (role,) in found.fetchall():
         session.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = %s", [role])
         session.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
-
-
-def _set_password(session: psycopg.Connection, role: str, password: str) -> None:
-    # Only the verifier is sent: no log of the server can hold the password.
-    verifier = session.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
-    statement = sql.SQL("alter role {} password {}")
-    session.execute(statement.format(sql.Identifier(role), sql.Literal(verifier.decode())))

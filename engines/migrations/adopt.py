@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from engines.acting import acting
 from engines.migrations.amend import all_or_nothing, record_text
 from engines.migrations.errors import RefusedError
 from engines.migrations.history import ledger
@@ -44,7 +45,7 @@ def baseline(
     dsn = named(dsn, "baseline")
     files = _upto(folder, to)
     with connect(dsn, writes=True) as session, hold(session, options.wait_s, lambda _text: None) as holder:
-        options = replace(options, holder=holder)
+        options = replace(options, holder=holder, acting=acting(session))
         found = ledger.tables(session)
         history = ledger.read(session, found, folder)
         if wrong := _known(history, dsn) or _lacking(session, files, dsn):

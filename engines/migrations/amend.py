@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, LiteralString
 
+from engines.acting import acting
 from engines.migrations.errors import RefusedError
 from engines.migrations.history import ledger
 from engines.migrations.plan import Options
@@ -94,7 +95,7 @@ def repair(
     dsn = named(dsn, "repair")
     files = {file.version: file for file in folder.files}
     with connect(dsn, writes=True) as session, hold(session, options.wait_s, lambda _text: None) as holder:
-        options = replace(options, holder=holder)
+        options = replace(options, holder=holder, acting=acting(session))
         found = ledger.tables(session)
         history = ledger.read(session, found, folder)
         ledger.ensure(session, folder, found, history)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
+    from engines.acting import Acting
     from engines.migrations.files.backfill import Unfinished
     from engines.migrations.files.file import MigrationFile, Phase
     from engines.migrations.files.folder import Folder
@@ -42,6 +43,7 @@ class Options:
         retry_s: how long to try again while locks are not granted, in seconds.
         holder: the server process that holds the migration lock, once it is taken.
         count_rows: the caller verifies the run, which compares the rows with those before it.
+        acting: what a temporary login works as, and comes back to after each file; None: as itself.
     """
 
     to: str | None = None
@@ -56,6 +58,7 @@ class Options:
     retry_s: float = 300.0
     holder: int | None = None
     count_rows: bool = False
+    acting: Acting | None = None
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from engines.acting import acting
 from engines.migrations.errors import MigrationError, RefusedError
 from engines.migrations.execution.batch import Packer, run_batch
 from engines.migrations.execution.job import Job
 from engines.migrations.execution.traces import Traces
-from engines.migrations.execution.whole import CLEAN, run_whole
+from engines.migrations.execution.whole import clean, run_whole
 from engines.migrations.history import ledger
 from engines.migrations.history.details import read_details
 from engines.migrations.plan import HISTORY_TABLE, Options, Plan, make_plan
@@ -193,7 +194,7 @@ def _apply_once(
         if plan.refusals or (ledger.is_ready(found, folder) and not plan.pending and not plan.adopted):
             return replace(_done(_allowed(plan), []), to_verify=plan.history.unverified), None
         with hold(session, options.wait_s, patience.report) as holder:
-            job = Job(session, replace(options, holder=holder), patience)
+            job = Job(session, replace(options, holder=holder, acting=acting(session)), patience)
             return _apply_locked(job, folder, plan, seen)
 
 
@@ -239,7 +240,7 @@ def _apply_locked(
         counts.take(session, job.patience.report)
     # What we knew of versions that another tool has reverted is stale.
     ledger.write(session, f"{ledger.forget_text(stale)};", "the record cannot be written")
-    send(session, CLEAN)
+    send(session, clean(job.options))
     try:
         done = _run_all(job, folder, plan.pending, history)
     finally:

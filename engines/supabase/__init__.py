@@ -35,11 +35,14 @@ from engines.supabase.models import (
     CreateProject,
     DatabaseAddress,
     Organization,
+    Poolers,
     Project,
     ServiceHealth,
+    direct_address,
     project_url,
 )
 from engines.supabase.organizations import Entitlement, OrganizationDetail, Region
+from engines.supabase.placement import require_placeable
 from engines.supabase.sections import (
     NetworkSettings,
     PoolerSettings,
@@ -87,6 +90,7 @@ __all__ = [
     "Organization",
     "OrganizationDetail",
     "PoolerSettings",
+    "Poolers",
     "PostgresSettings",
     "PostgrestSettings",
     "Project",
@@ -108,11 +112,13 @@ __all__ = [
     "UnexpectedAnswerError",
     "default_timing",
     "differing",
+    "direct_address",
     "equal",
     "function_files",
     "key_states",
     "policies",
     "project_url",
     "read_project",
+    "require_placeable",
     "storage",
 ]

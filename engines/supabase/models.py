@@ -6,8 +6,9 @@ states that they add are passed on as text.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import quote
 
 SESSION_PORT = 5432
 TRANSACTION_PORT = 6543
@@ -47,6 +48,11 @@ class Project:
     region: str
     status: str
     host: str | None = None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether its database is there, whatever else is not well."""
+        return self.status.startswith("ACTIVE_")
 
     @classmethod
     def read(cls, raw: dict[str, Any]) -> Project:
@@ -147,6 +153,46 @@ class DatabaseAddress:
         row = min(primary, key=lambda entry: entry["pool_mode"] != "session")
         port = SESSION_PORT if row["db_port"] == TRANSACTION_PORT else int(row["db_port"])
         return cls(row["db_host"], port, row["db_user"].removeprefix(_OWNER), row["db_name"])
+
+    @property
+    def url(self) -> str:
+        """Give it as the URL of the owner, to which a password is to be added."""
+        user = quote(f"{_OWNER}{self.user_suffix}", safe="")
+        return f"postgresql://{user}@{self.host}:{self.port}/{self.database}"
+
+
+@dataclass(frozen=True)
+class Poolers:
+    """How a project's pooler is reached.
+
+    Attributes:
+        session: each session keeps its server process.
+        transaction: sessions share them; None: there is no such pooler, as with a stand-in.
+    """
+
+    session: DatabaseAddress
+    transaction: DatabaseAddress | None
+
+    @classmethod
+    def read(cls, raw: list[dict[str, Any]]) -> Poolers:
+        """Read them from the pooler's configuration, which may list but one of the two.
+
+        Raises KeyError or IndexError when that is something else.
+        """
+        session = DatabaseAddress.read(raw)
+        is_pooler = bool(session.user_suffix) or any(row["db_port"] == TRANSACTION_PORT for row in raw)
+        shared = replace(session, port=TRANSACTION_PORT) if is_pooler else None
+        return cls(session, shared)
+
+
+def direct_address(project: Project, session: DatabaseAddress) -> DatabaseAddress:
+    """Give where a project's database listens itself; a stand-in's has no pooler in front of it.
+
+    The platform's host speaks IPv6, unless the project has the add-on for IPv4.
+    """
+    if project.host and project.host.startswith(f"db.{project.ref}."):
+        return DatabaseAddress(project.host, SESSION_PORT, "", session.database)
+    return session
 
 
 def project_url(project: Project, api_url: str) -> str:

@@ -19,6 +19,8 @@ SERVICES = ("auth", "db", "rest", "storage")
 HEALTHY = "ACTIVE_HEALTHY"
 PAUSED = "INACTIVE"
 _GOING = frozenset({"GOING_DOWN", "REMOVED"})
+_PAUSING = "PAUSING"
+_ACTIVE = frozenset({HEALTHY, "ACTIVE_UNHEALTHY"})
 # Awake, or on the way there; from any other state a project is restored, or the service says why not.
 _AWAKE = frozenset(
     {HEALTHY, "ACTIVE_UNHEALTHY", "COMING_UP", "RESTORING", "RESTARTING", "UPGRADING", "RESIZING"}
@@ -124,6 +126,33 @@ class Projects:
         """
         return self._wait(ref, _lack_of_pause, report, timeout_s)
 
+    def wake(self, ref: str, report: Callable[[str], None], timeout_s: float) -> models.Project:
+        """Bring a project up: one that is paused is restored, one on its way is waited for.
+
+        Raises:
+            ProjectFailedError: its state does not lead there, or the time is over.
+        """
+        if self.get(ref).status in {_PAUSING, PAUSED}:
+            self.wait_until_paused(ref, report, timeout_s)
+            report(f"project {ref} is paused: restoring it")
+            self.restore(ref)
+            # The platform may show it as paused for a moment after it took the request.
+            self._wait(ref, _lack_of_awakening, report, timeout_s)
+        return self.wait_until_healthy(ref, report, timeout_s)
+
+    def put_to_sleep(self, ref: str, report: Callable[[str], None], timeout_s: float) -> models.Project:
+        """Pause a project that is up or on its way, and wait until it is paused.
+
+        Raises:
+            ProjectFailedError: its state does not lead there, or the time is over.
+        """
+        if self.get(ref).status not in {_PAUSING, PAUSED, *_ACTIVE}:
+            self.wait_until_healthy(ref, report, timeout_s)
+        report(f"pausing project {ref}")
+        self.pause(ref)
+        # The platform may show it as active for a moment after it took the request.
+        return self.wait_until_paused(ref, report, timeout_s)
+
     def _wait(
         self,
         ref: str,
@@ -165,13 +194,17 @@ class Projects:
 
     def session_pooler(self, ref: str) -> models.DatabaseAddress:
         """Read where sessions of a project's database open."""
+        return self.poolers(ref).session
+
+    def poolers(self, ref: str) -> models.Poolers:
+        """Read how a project's pooler is reached."""
         path = project_path(ref, "config/database/pooler")
         call = Call("GET", path, f"reading the database address of project {ref}")
-        return self._session.read(call, models.DatabaseAddress.read)
+        return self._session.read(call, models.Poolers.read)
 
     def pause(self, ref: str) -> None:
         """Begin to pause a project; its data stays. One that is paused already is no error."""
-        self._turn(ref, "pause", "pausing", lambda status: status in {"PAUSING", PAUSED})
+        self._turn(ref, "pause", "pausing", lambda status: status in {_PAUSING, PAUSED})
 
     def restore(self, ref: str) -> None:
         """Begin to wake a paused project; one that is awake already is no error."""
@@ -206,6 +239,12 @@ class Projects:
                 self._session.pause(_POLL_S)
             else:
                 return
+
+
+def _lack_of_awakening(project: models.Project) -> str | None:
+    if project.status in {"RESTORE_FAILED", *_GOING}:
+        raise _failed(project)
+    return None if project.status in _AWAKE else project.status
 
 
 def _lack_of_pause(project: models.Project) -> str | None:

@@ -56,6 +56,21 @@ def test_prod_runs_containers_and_protects_the_project() -> None:
     assert found.of("SupabaseProject")["supabase-project"]["api_url"] == "https://api.supabase.com"
 
 
+@pytest.mark.parametrize(("stack", "kept"), [("local", True), ("staging", False), ("prod", False)])
+def test_the_owners_password_goes_where_it_is_kept(stack: str, *, kept: bool) -> None:
+    """A stack that forgets it makes the project without it, and hands it to nobody."""
+    found = _run(stack)
+    inside = [
+        inputs
+        for kind in ("Migrations", "Login", "VaultSecret", "DemoAccounts", "CronJob", "CronRoster")
+        for inputs in found.of(kind).values()
+    ]
+
+    assert bool(found.of("SupabaseProject")["supabase-project"]["database_password"]) is kept
+    assert {"owner_password" in inputs for inputs in inside} == {kept}
+    assert not [inputs for inputs in inside if "dsn" in inputs or not inputs["project_ref"]]
+
+
 def test_the_schema_version_is_an_input_of_the_services() -> None:
     """The order of an update comes from data: a service takes the version of the schema it runs against."""
     services = _run("local").of("Process")

@@ -168,15 +168,21 @@ def login_role(project: Project, *, read_only: bool) -> tuple[str, str]:
     return made["role"], project.login(made["role"], made["password"])
 
 
-def test_login_role_works_as_the_owner(project: Project) -> None:
-    """What a temporary login makes belongs to `postgres`, and the login ends by itself."""
+def test_login_role_may_become_the_owner(project: Project) -> None:
+    """A temporary login is nobody until it takes the role `postgres`, and the login ends by itself."""
     role, dsn = login_role(project, read_only=False)
     with psycopg.connect(dsn, autocommit=True) as session:
-        session.execute("create table made_by_login (n int)")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            session.execute("create table public.made_by_login (n int)")
+        session.execute("set session role postgres")
+        session.execute("create table public.made_by_login (n int)")
+        session.execute("reset role")
+        after = session.execute("select current_user").fetchone()
     owner = project.sql("select tableowner from pg_tables where tablename = 'made_by_login'")
     limit = project.sql(f"select rolvaliduntil > now() as ends from pg_roles where rolname = '{role}'")
     project.sql("drop table made_by_login")
 
+    assert (role, after) == ("cli_login_postgres", ("cli_login_postgres",))
     assert owner == [{"tableowner": "postgres"}]
     assert limit == [{"ends": True}]
 
@@ -186,6 +192,7 @@ def test_read_only_login_role_cannot_write(project: Project) -> None:
     project.sql("create table looked_at as select 1 as n")
     _, dsn = login_role(project, read_only=True)
     with psycopg.connect(dsn, autocommit=True) as session:
+        session.execute("set session role supabase_read_only_user")
         read = session.execute("select n from looked_at").fetchone()
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
             session.execute("insert into looked_at values (2)")
@@ -200,14 +207,37 @@ def test_read_only_login_role_cannot_write(project: Project) -> None:
     assert read == (1,)
 
 
-def test_expired_login_roles_are_dropped(project: Project) -> None:
-    """The next request for a login clears away those that have ended."""
-    role, _ = login_role(project, read_only=True)
-    with psycopg.connect(project.admin_dsn, autocommit=True) as session:
-        session.execute(f"alter role {role} valid until '2000-01-01'")
-    login_role(project, read_only=True)
+def test_next_login_role_ends_the_one_before(project: Project) -> None:
+    """There is one login of a kind: who asked before opens no new session, and keeps those that are open."""
+    first_role, first = login_role(project, read_only=False)
+    with psycopg.connect(first, autocommit=True) as session:
+        role, second = login_role(project, read_only=False)
+        assert session.execute("select 1").fetchone() == (1,)
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(first)
+    psycopg.connect(second).close()
 
-    assert project.sql(f"select 1 from pg_roles where rolname = '{role}'") == []
+    assert role == first_role
+
+
+def test_login_roles_are_made_beside_the_scheduler(project: Project) -> None:
+    """Who runs the scheduled jobs holds a lock as long as it lives, which is not that of the logins."""
+    project.sql("create extension if not exists pg_cron")
+    keys = "select objid from pg_locks where locktype = 'advisory' and granted"
+    wait_until(lambda: project.sql(keys), "the scheduler to hold its lock")
+
+    assert login_role(project, read_only=False)[0] == "cli_login_postgres"
+    project.sql("drop extension pg_cron")
+
+
+def test_login_roles_may_be_refused(project: Project) -> None:
+    """A fault answers with the platform's words where it cannot make logins."""
+    words = "Failed to create login role: ERROR:  42501: permission denied to alter role"
+    fault = {"kind": "status", "status": 400, "path": ".*/cli/login-role", "message": words}
+    project.emulator.client.post("/emulator/faults", json=fault).raise_for_status()
+    answer = project.emulator.client.post(f"{project.path}/cli/login-role", json={"read_only": True})
+
+    assert (answer.status_code, answer.json()) == (400, {"message": words})
 
 
 def test_unreachable_database_is_said(own_emulator: Emulator) -> None:

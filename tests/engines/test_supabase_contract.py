@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from tests.fix_operations import Operations
 
 # Made of other calls; `configuration` has its own tests, section by section.
-COMPOSED = {("projects", f"wait_until_{state}") for state in ("healthy", "paused", "resized")}
+COMPOSED = {
+    *(("projects", f"wait_until_{state}") for state in ("healthy", "paused", "resized")),
+    *(("projects", name) for name in ("wake", "put_to_sleep")),
+}
 OTHERS = {"configuration"}
 # Sections of which nothing is required in an answer.
 MAY_BE_EMPTY = {"postgres", "network"}

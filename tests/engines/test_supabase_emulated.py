@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from engines import supabase
+from engines import postgres, supabase
 from tests.fix_emulator import wait_until
 
 if TYPE_CHECKING:
@@ -121,11 +121,11 @@ def test_temporary_login_opens_the_database(
     login = management_client.database.temporary_login(own_project.ref, read_only=read_only)
     table = f"t_{secrets.token_hex(4)}"
 
-    with psycopg.connect(own_project.login(login.role, login.password), autocommit=True) as session:
+    with postgres.connect(own_project.login(login.role, login.password)) as session:
         session.execute("select 1")
         if read_only:
             with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-                session.execute(f"create table public.{table} (id int)")
+                session.execute(f"create table public.{table} (id int)".encode())
 
     assert login.ttl_seconds > 0
     assert login.password not in repr(login)

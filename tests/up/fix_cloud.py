@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
+import psycopg
 import yaml
+from psycopg.conninfo import make_conninfo
 from pulumi import automation as auto
 
 from tests.fix_emulator import wait_until
 from tests.fix_program import Program, open_program, scratch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     import httpx
@@ -119,6 +126,40 @@ def _configure(path: Path, api_url: str) -> None:
     for key, value in EVERYTHING.items():
         supabase[key] = {**supabase.get(key, {}), **value} if isinstance(value, dict) else value
     path.write_text(yaml.safe_dump(file, sort_keys=False))
+
+
+def words(found: Any) -> set[str]:
+    """Give every text in an exported state, however deep, and the passwords in its URLs."""
+    if isinstance(found, dict):
+        found = [*found, *found.values()]
+    if isinstance(found, list):
+        return set().union(*map(words, found))
+    if not isinstance(found, str):
+        return set()
+    with contextlib.suppress(ValueError):  # a secret is JSON in a text
+        if (inner := json.loads(found)) != found and not isinstance(inner, int | float):
+            return words(inner) | {found}
+    return {found, *map(unquote, re.findall(r"://[^:/@]*:([^@/]+)@", found))}
+
+
+def written_words(program: Program) -> set[str]:
+    """Give what in the logs and secret files of a stack's services looks like a password."""
+    files = [path for path in (program.folder / ".local").rglob("*") if path.is_file()]
+    ours = [path for path in files if "state" not in path.parts]
+    return {word for path in ours for word in re.findall(r"[\w+/=.-]{12,}", path.read_text(errors="replace"))}
+
+
+def opening(url: str, passwords: Iterable[str]) -> list[str]:
+    """Give those of many passwords that open a database."""
+    return [one for one in passwords if one.isprintable() and _opens(make_conninfo(url, password=one))]
+
+
+def _opens(dsn: str) -> bool:
+    try:
+        psycopg.connect(dsn).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def plain_state(program: Program) -> str:

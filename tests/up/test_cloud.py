@@ -7,12 +7,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 from pulumi import automation as auto
 
 from tests.fix_emulator import Emulator
-from tests.up.fix_cloud import CANARY, Cloud, open_cloud, plain_state
-from tests.up.fix_local import pulumi
+from tests.up.fix_cloud import CANARY, Cloud, open_cloud, opening, plain_state, words, written_words
+from tests.up.fix_local import exported, pulumi, resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,6 +115,41 @@ def test_no_secret_is_in_the_state_or_on_the_screen(staging: Cloud) -> None:
     shown = staging.program.preview(diff=True).stdout
 
     assert CANARY not in plain_state(staging.program) + shown
+
+
+def test_nothing_that_is_kept_opens_the_database_as_its_owner(staging: Cloud) -> None:
+    """Nobody knows the owner's password: no text of state or logs is it; services have their own logins."""
+    url = staging.program.outputs()["database_url"]
+    state = exported(staging.program)
+    kept = words(state["deployment"]) | written_words(staging.program)
+    own = [url for url in kept if url.startswith("postgresql://") and "_a:" in url]
+    known = {resource(state, "database_password")["outputs"]["current"]["plaintext"].strip('"')}
+
+    assert ":" not in url.removeprefix("postgresql://").split("@")[0]
+    assert known <= kept
+    assert opening(url, kept) == []
+    assert {_user(dsn) for dsn in own} == {"app_a", "agent_a"}
+
+
+def test_keys_and_logins_are_in_no_state_in_plain(staging: Cloud) -> None:
+    """What opens the platform or the database is encrypted, after an update and after a refresh."""
+    staging.refresh()
+    found = exported(staging.program)
+    project = resource(found, "supabase-project")["outputs"]
+    hidden = [
+        project["service_role_key"],
+        project["secret_key"],
+        resource(found, "app-login")["outputs"]["url"],
+    ]
+    kept = plain_state(staging.program)
+
+    assert staging.emulator.token not in kept
+    assert not [one for one in hidden if one["plaintext"].strip('"') in kept]
+
+
+def _user(dsn: str) -> str:
+    with psycopg.connect(dsn) as session:
+        return session.info.user
 
 
 def test_prod_is_protected(stand_in: Emulator) -> None:

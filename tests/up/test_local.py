@@ -167,6 +167,25 @@ def test_database_logins_take_turns(local: Program) -> None:
     assert health(local)["status"] == "healthy"
 
 
+def test_the_owners_password_is_rotated_beside_a_migration(local: Program) -> None:
+    """The preview shows the rotation, leaves the project alone, and still names what is pending."""
+    before = local.outputs()["database_url"]
+    file = _add(local, "beside_a_rotation", "select 1;")
+    local.set("secrets.database_password.version", "2")
+    said = local.preview().stdout
+    planned = local.changed()
+    local.up()
+    after = local.outputs()["database_url"]
+
+    assert f"pending: {file.name}" in said
+    assert planned.keys() >= {"database_password", "supabase-owner-password", "schema-migrations"}
+    assert not planned.keys() & {"supabase-project", "app-login", "agent-login"}
+    assert _query(local, "select current_user::text") == [("postgres",)]
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(before)
+    assert before != after
+
+
 def test_after_a_power_cut_up_brings_everything_back(local: Program) -> None:
     """All processes gone at once: the next update starts them, and no row is lost."""
     with psycopg.connect(local.outputs()["database_url"], autocommit=True) as session:

@@ -20,7 +20,7 @@ from engines.migrations.backfills.template import Template, read_template
 from engines.migrations.backfills.vitals import Vitals
 from engines.migrations.errors import FailedError
 from engines.migrations.execution.failure import Place, failed
-from engines.migrations.execution.whole import CLEAN, limits
+from engines.migrations.execution.whole import clean, limits
 from engines.migrations.history import control as row
 from engines.migrations.history.journal import Waits
 from engines.migrations.history.ledger import insert_text
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from engines.migrations.history.control import Control
 
 # Rows hidden by row security would be left out silently; with this the server refuses instead.
-_SESSION: Final = f"{CLEAN};set lock_timeout = '10s';set row_security = off"
+_SESSION: Final = "set lock_timeout = '10s';set row_security = off"
 # A batch that is lost in a crash of the server is lost together with its progress: no need to wait for disk.
 _BATCH: Final = "set local synchronous_commit = off"
 _TIMEOUT: Final = "57014"
@@ -189,7 +189,7 @@ def run_backfill(job: Job, file: MigrationFile, backfill: Backfill) -> None:
             violations; the batches before stay and are not run again.
     """
     session = job.session
-    send(session, _SESSION)
+    send(session, f"{clean(job.options)};{_SESSION}")
     template = read_template(file, backfill)
     try:
         target = find_target(session, backfill)
@@ -323,7 +323,7 @@ def _violated(file: MigrationFile, violations: list[str]) -> str:
 def _finish(run: _Run) -> None:
     """Write the history rows and end the record, in one transaction."""
     record = f"{insert_text(run.file, run.job.options)};{row.finish_text(run.file.version)}"
-    error = send(run.session, f"begin;{CLEAN};{record};commit")
+    error = send(run.session, f"begin;{clean(run.job.options)};{record};commit")
     if error:
         undo(run.session)
         text = f"all batches are done, but that cannot be recorded: {explain(error).text}"

@@ -1,5 +1,7 @@
 """Marks between the statements of a transaction: the server's clock, so that the time of each is known.
 
+There, too, a temporary login that a file made itself again (RESET ROLE) takes the role that it works as.
+
 A mark is a SELECT, and so takes a snapshot: none stands before a LOCK TABLE or a SET TRANSACTION, which may
 be meant to come before it (PostgreSQL manual, "LOCK").
 """
@@ -19,13 +21,15 @@ from engines.migrations.sql.statements import Source
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engines.migrations.sql.statements import Script
+    from engines.acting import Acting
+    from engines.migrations.sql.statements import Script, Statement
 
 _ASK: Final = f"select pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) as {MARK_COLUMN}"
-_WIDTH: Final = len(_ASK) + 1  # with a semicolon before or after it
 _FIRST: Final = re.compile(
     r"lock\b|set\s+(?:(?:local|session)\s+)?(?:transaction|characteristics)", re.IGNORECASE
 )
+# Statements after which the session is the login itself: RESET, DEFAULT, and NONE for a role.
+_TO_LOGIN: Final = {"role": ((), ("none",)), "session_authorization": ((),)}
 # More marks than that tell nobody anything: a longer file is measured in groups of statements.
 _MOST: Final = 1000
 
@@ -38,23 +42,23 @@ class Body:
         text: what is sent.
         start: offset of the part in the file.
         steps: for each statement of the text, its index in the script; None: it is a mark.
-        marks: offsets of the marks in the text, in order.
+        marks: where what is not the file's own begins in the text and ends, in order.
         groups: for each time between two marks, the index of the statement that it begins with.
     """
 
     text: str
     start: int
     steps: tuple[int | None, ...]
-    marks: tuple[int, ...] = ()
+    marks: tuple[tuple[int, int], ...] = ()
     groups: tuple[int, ...] = ()
 
     def origin(self, position: int) -> int | None:
         """Give the offset in the file of a position in the text; None: it is in a mark, or outside."""
-        before = bisect_right(self.marks, position)
-        in_mark = before and position < self.marks[before - 1] + _WIDTH
+        before = bisect_right(self.marks, position, key=lambda mark: mark[0])
+        in_mark = before and position < self.marks[before - 1][1]
         if in_mark or not 0 <= position < len(self.text):
             return None
-        return self.start + position - before * _WIDTH
+        return self.start + position - sum(end - begin for begin, end in self.marks[:before])
 
     def statement(self, step: int) -> int | None:
         """Give the index of the statement that a step of the text is; a mark counts to the one before it."""
@@ -62,7 +66,7 @@ class Body:
 
     def times(self, clock: Sequence[float]) -> list[tuple[int, float]]:
         """Give milliseconds by index of the statement, from the clock at each mark, in seconds."""
-        if len(clock) != len(self.marks):
+        if len(clock) != len(self.groups) + 1:
             return []
         spans = zip(self.groups, pairwise(clock), strict=True)
         return [(index, max(end - begin, 0.0) * 1000) for index, (begin, end) in spans]
@@ -73,7 +77,14 @@ def plain_body(script: Script, start: int, end: int, first: int) -> Body:
     return Body(script.sql[start:end], start, tuple(_inside(script, first, end)))
 
 
-def marked_body(script: Script, start: int, end: int, first: int) -> Body:
+def way_back(statement: Statement, acting: Acting | None) -> str | None:
+    """Give what must follow a statement that makes a temporary login itself again; None: nothing."""
+    if acting is None or statement.target not in _TO_LOGIN.get(statement.tag, ()):
+        return None
+    return acting.take if statement.kind is Kind.SETTING else acting.take_for_now
+
+
+def marked_body(script: Script, start: int, end: int, first: int, *, acting: Acting | None = None) -> Body:
     """Put marks into a part of a file: before it, and after its statements.
 
     Args:
@@ -81,24 +92,61 @@ def marked_body(script: Script, start: int, end: int, first: int) -> Body:
         start: offset of the part.
         end: offset after it.
         first: index of its first statement.
+        acting: what a temporary login works as; None: as itself.
     """
     inside = _inside(script, first, end)
     if script.source is not Source.PARSER or not inside:
         return plain_body(script, start, end, first)
     late = max((n for n, index in enumerate(inside) if _must_be_first(script, index)), default=-1)
     chosen = _chosen(len(inside), late)
-    cuts = [script.statements[inside[n]].end for n in chosen]
-    pieces = [script.sql[a:b] for a, b in pairwise([start, *cuts, end])]
-    lead = late < 0
-    # What stands before the first mark has no time.
-    text = (f"{_ASK};" if lead else "") + f";{_ASK}".join(pieces)
-    marks = [0] * lead + [cut - start + (n + lead) * _WIDTH for n, cut in enumerate(cuts)]
     ends = set(chosen)
-    steps: list[int | None] = [None] * lead
+    draft = _Draft(script.sql, start)
+    if late < 0:
+        draft.add(f"{_ASK};")
     for n, index in enumerate(inside):
-        steps += [index, None] if n in ends else [index]
-    groups = [inside[n] for n in [0] * lead + [n + 1 for n in chosen[:-1]]]
-    return Body(text, start, tuple(steps), tuple(marks), tuple(groups))
+        statement = script.statements[index]
+        draft.steps.append(index)
+        back = way_back(statement, acting)
+        for text in (back, _ASK if n in ends else None):
+            if text:
+                draft.copy(statement.end)
+                draft.add(f";{text}")
+    draft.copy(end)
+    # What stands before the first mark has no time.
+    groups = [inside[n] for n in [0] * (late < 0) + [n + 1 for n in chosen[:-1]]]
+    return Body(draft.text, start, tuple(draft.steps), tuple(draft.marks), tuple(groups))
+
+
+class _Draft:
+    """A body that is being written."""
+
+    def __init__(self, sql: str, start: int) -> None:
+        self._sql = sql
+        self._at = start
+        self._pieces: list[str] = []
+        self._length = 0
+        self.steps: list[int | None] = []
+        self.marks: list[tuple[int, int]] = []
+
+    @property
+    def text(self) -> str:
+        return "".join(self._pieces)
+
+    def copy(self, end: int) -> None:
+        """Take over the file's own text up to an offset."""
+        self._put(self._sql[self._at : end])
+        self._at = end
+
+    def add(self, text: str) -> None:
+        """Put a statement of ours, with its semicolon."""
+        begin = self._length
+        self._put(text)
+        self.marks.append((begin, self._length))
+        self.steps.append(None)
+
+    def _put(self, piece: str) -> None:
+        self._pieces.append(piece)
+        self._length += len(piece)
 
 
 def _chosen(count: int, late: int) -> list[int]:

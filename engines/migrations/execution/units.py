@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from engines.migrations.execution.failure import Place, failed
-from engines.migrations.execution.marks import Body, marked_body, plain_body
+from engines.migrations.execution.marks import Body, marked_body, plain_body, way_back
 from engines.migrations.execution.recover import happened
-from engines.migrations.execution.whole import CLEAN, limits
+from engines.migrations.execution.whole import clean, limits
 from engines.migrations.history import ledger
 from engines.migrations.history.journal import Waits
 from engines.migrations.sessions.pooler import still_ours
@@ -69,7 +69,8 @@ def run_units(job: Job, file: MigrationFile, progress: Progress | None) -> None:
         FailedError: the server refused a statement; what is before it stays and is not run again.
     """
     run = _prepare(job, file, progress)
-    first = f"{CLEAN};set lock_timeout = 0"
+    begin = clean(job.options)
+    first = f"{begin};set lock_timeout = 0"
     _must(run, first if progress else f"{first};{ledger.begin_progress_text(file)}")
     if progress:
         _repeat_settings(run, progress.done)
@@ -78,7 +79,7 @@ def run_units(job: Job, file: MigrationFile, progress: Progress | None) -> None:
             _step(run, unit, resumed=progress is not None and progress.running == unit.first)
     record = ledger.insert_text(file, job.options, waits=run.waits, resumable=True)
     finish = f"{record};{ledger.end_progress_text(file.version)}"
-    _must(run, f"begin;{CLEAN};{job.journal.text}{finish};commit")
+    _must(run, f"begin;{begin};{job.journal.text}{finish};commit")
     job.journal.clear()
 
 
@@ -118,7 +119,8 @@ def _repeat_settings(run: _Run, done: int) -> None:
         elif statement.kind is Kind.SETTING:
             (kept if block is None else block).append(statement)
     for statement in kept:
-        _must(run, run.script.sql[statement.start : statement.end])
+        back = way_back(statement, run.job.options.acting)
+        _must(run, run.script.sql[statement.start : statement.end] + (f";{back}" if back else ""))
 
 
 def _must(run: _Run, message: str) -> None:
@@ -212,14 +214,15 @@ def _patiently(run: _Run, unit: Unit, attempt: Callable[[], ServerError | None])
 
 def _borders(run: _Run, unit: Unit, record: str) -> tuple[str, Body, str]:
     """Give what opens a unit's transaction, its body, and what records and ends it."""
+    acting = run.job.options.acting
     if unit.kind is UnitKind.TRANSACTION:
-        body = marked_body(run.script, *_extent(run, unit), unit.first)
+        body = marked_body(run.script, *_extent(run, unit), unit.first, acting=acting)
         return "begin", body, f"{record};commit"
     first, last = run.script.statements[unit.first], run.script.statements[unit.end - 1]
     ending = run.script.sql[last.start : last.end]
     # What is rolled back must not take the record with it.
     recorded = f"{ending};begin;{record};commit" if last.kind is Kind.ROLLBACK else f"{record};{ending}"
-    body = marked_body(run.script, first.end, last.start, unit.first + 1)
+    body = marked_body(run.script, first.end, last.start, unit.first + 1, acting=acting)
     return run.script.sql[first.start : first.end], body, recorded
 
 

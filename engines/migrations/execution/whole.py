@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from engines.migrations.sessions.wire import Session
     from engines.migrations.sql.shape import Atomic
 
-# RESET ALL leaves the role as it is (PostgreSQL manual, RESET). Deferred checks see the file's settings.
-CLEAN: Final = "set session authorization default;reset role;reset all"
-_CHECKED: Final = f"\n;set constraints all immediate;{CLEAN}"
+# RESET ALL leaves the role as it is (PostgreSQL manual, RESET).
+_CLEAN: Final = "set session authorization default;reset role;reset all"
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,11 @@ class Message:
         return Place(self.body.statement(step) if inside else None, None)
 
 
+def clean(options: Options) -> str:
+    """Give the statements that bring a session back to where it began."""
+    return f"{_CLEAN};{options.acting.begin}" if options.acting else _CLEAN
+
+
 def limits(file: MigrationFile, options: Options) -> list[str]:
     """Give the statements that set a file's timeouts for one transaction."""
     found = [_lock_limit(file, options)]
@@ -98,9 +102,10 @@ def compose(
     script = read_script(file.sql)
     opening = [shape.begin, *limits(file, options)]
     record = insert_text(file, options, waits=waits, shared=shared)
-    body = marked_body(script, shape.start, shape.end, shape.first)
+    body = marked_body(script, shape.start, shape.end, shape.first, acting=options.acting)
     # RESET ALL has ended the limit that keeps others from waiting behind us, should the record have to wait.
-    tail = f"{_CHECKED};{_lock_limit(file, options)};{record}"
+    # Deferred checks see the file's settings.
+    tail = f"\n;set constraints all immediate;{clean(options)};{_lock_limit(file, options)};{record}"
     return Message(script, ";".join(opening) + ";\n", body, tail, len(opening))
 
 

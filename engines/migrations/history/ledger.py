@@ -89,8 +89,8 @@ _PROGRESS_QUERY: Final = sql.SQL(
 _UNVERIFIED: Final = sql.SQL("select 1 from groundwork.row_counts limit 1")
 _INSERT_SIDE: Final[LiteralString] = """
 insert into groundwork.migrations (version, file, checksum, phase, retries, lock_wait_ms, actor, stack,
-  tool_version, git_commit, applied_at, duration_ms)
-select {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, """
+  tool_version, git_commit, login, applied_at, duration_ms)
+select {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, coalesce({}, session_user), """
 # now() is when the message came, and so the begin of the first file in it only.
 _SINCE_MESSAGE: Final = (
     "pg_catalog.clock_timestamp(),"
@@ -264,9 +264,10 @@ def _side_text(file: MigrationFile, options: Options, waits: Waits | None, times
     what = (file.version, file.file, file.checksum, file.phase)
     waited = (waits.retries, f"{waits.lock_wait_ms:.3f}") if waits else (0, "0")
     who = (options.actor, options.stack, options.tool_version, options.git_commit)
+    login = options.acting and options.acting.role
     # One server process runs all of a message, so the first file in it speaks for all.
     guard = "" if times is _NOT_YET_KNOWN else f" where {still_ours(options.holder)}"
-    return f"{fill(_INSERT_SIDE, *what, *waited, *who)}{times}{guard}"
+    return f"{fill(_INSERT_SIDE, *what, *waited, *who, login)}{times}{guard}"
 
 
 def delete_text(folder: Folder, version: str, rows: Sequence[int] = ()) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from engines.acting import is_reader
+
 if TYPE_CHECKING:
     from psycopg import Cursor
 
@@ -50,10 +52,10 @@ class Greeting:
 
     @property
     def unwritable(self) -> str | None:
-        """Say why nothing can be written; None: it can."""
+        """Say why nothing can be written; None: it can, or it is a login that is meant to look only."""
         if self.standby:
             return "the server is a standby, which only follows another one; use the address of the primary"
-        if self.read_only == "on":
+        if self.read_only == "on" and not is_reader(self.login):
             return (
                 f"the session may only read: default_transaction_read_only is on for the login {self.login} "
                 "or its database (Supabase sets it when the disk is full); set it off and run again"

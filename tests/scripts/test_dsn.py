@@ -1,0 +1,59 @@
+"""A URL for people, where the stack keeps the owner's password and where nobody knows it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from engines import postgres
+
+if TYPE_CHECKING:
+    from tests.fix_emulator import Project
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(project: Project, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the script as scripts/dsn does."""
+    outputs = {"supabase_api_url": project.emulator.api_url, "supabase_ref": project.ref, "database_url": url}
+    return subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "dsn.py"), *arguments],
+        input=f"{json.dumps(outputs, indent=2)}\n{project.emulator.token}\n",
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_kept_password_is_given(project: Project) -> None:
+    """The owner's URL is printed as it is."""
+    assert run(project, project.dsn).stdout.strip() == project.dsn
+
+
+@pytest.mark.parametrize(
+    ("arguments", "role"),
+    [((), "supabase_read_only_user"), (("--write",), "postgres")],
+    ids=["read", "write"],
+)
+def test_temporary_login_is_asked_for(project: Project, arguments: tuple[str, ...], role: str) -> None:
+    """Without a password, the URL of a temporary login is printed, which only reads unless asked to write."""
+    owner = project.dsn.replace(f":{project.password}@", "@")
+    with postgres.connect(run(project, owner, *arguments).stdout.strip()) as session:
+        assert session.execute("select current_user::text").fetchone() == (role,)
+
+
+def test_refusal_is_told(project: Project) -> None:
+    """Where the platform makes no login, the script fails with its words."""
+    fault = {"kind": "status", "status": 403, "path": ".*/cli/login-role", "message": "not for you"}
+    project.emulator.client.post("/emulator/faults", json=fault).raise_for_status()
+    done = run(project, project.dsn.replace(f":{project.password}@", "@"))
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "not for you" in done.stderr
