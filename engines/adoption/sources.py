@@ -40,7 +40,7 @@ def describe_functions(live: Live, notes: Notes) -> tuple[dict[str, Any], tuple[
     """Give the functions as a stack file says them, and the files to write beside it."""
     described, sources = {}, []
     for one in live.functions:
-        files = live.files.get(one.slug, {})
+        files = _together(live.files.get(one.slug, {}))
         entrypoint = _inside(one.entrypoint_path, files)
         if why := _unfit(files, entrypoint):
             notes.leave(f"function {one.slug}", why)
@@ -67,6 +67,18 @@ def _unfit(files: Mapping[str, bytes], entrypoint: str | None) -> str | None:
     if odd := sorted(name for name in files if not _is_safe(name)):
         return f"its file {odd[0]!r} would not be inside of its folder"
     return None if entrypoint else "none of its files is the one that starts it"
+
+
+def _together(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Give the files by their paths below the folder that they share, where the platform says whole paths.
+
+    It unpacks them to `/tmp/user_fn_…/source`, a folder that means nothing elsewhere.
+    """
+    paths = {name: PurePosixPath(name) for name in files}
+    if not paths or not all(path.is_absolute() for path in paths.values()):
+        return dict(files)
+    shared = os.path.commonpath([path.parent for path in paths.values()])
+    return {str(path.relative_to(shared)): files[name] for name, path in paths.items()}
 
 
 def _is_safe(name: str) -> bool:
