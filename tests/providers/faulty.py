@@ -14,18 +14,23 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 import engines
-from engines import supabase
+from engines import postgres, supabase, vault
 from engines.supabase import Limiter, Timing
 from engines.supabase.policies import read_policies
+from providers import _access, owner
 from providers.addons import AddonsProvider
 from providers.api_keys import ApiKeyProvider
 from providers.buckets import BucketProvider
 from providers.configuration import SupabaseSettingsProvider
+from providers.database import VaultSecretProvider
 from providers.function_secrets import FunctionSecretsProvider
 from providers.functions import EdgeFunctionProvider
 from providers.hostname import CustomHostnameProvider
+from providers.owner import OwnerPasswordProvider
 from providers.signing_keys import SigningKeysProvider
+from providers.supabase import SupabaseProjectProvider
 from providers.third_party import ThirdPartyProvider
+from tests.providers.fix_reach import reach
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -132,6 +137,8 @@ class Haste:
         # Clients of loopback need none, and one takes longer than all their requests.
         context = ssl.create_default_context()
         patch.setattr(ssl, "create_default_context", lambda **_: context)
+        patch.setattr(_access, "_PAUSES_S", (SECOND_S, SECOND_S))
+        patch.setattr(owner, "_PAUSE_S", SECOND_S)
         send = httpx.HTTPTransport.handle_request
 
         def remember(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
@@ -160,7 +167,9 @@ class Subject:
         provider: its provider.
         wanted, changed: its inputs before and after a change.
         live: what the platform has of its kind: all of it, without what differs from run to run.
-        clear: removes what a stack made of it.
+            clear: removes what a stack made of it.
+        common: inputs that do not change.
+        found: more of them, which the project tells.
     """
 
     name: str
@@ -170,10 +179,13 @@ class Subject:
     live: Callable[[Driver], Any]
     clear: Callable[[Driver], Any]
     common: dict[str, Any] = field(default_factory=dict)
+    found: Callable[[Driver], dict[str, Any]] = lambda _: {}
 
     def inputs(self, driver: Driver, fields: dict[str, Any], olds: dict[str, Any]) -> dict[str, Any]:
         """Give checked inputs, as an update gets them."""
-        return driver.checked(self.provider, olds, **self.common, **fields)
+        known = {**driver.props(), **self.found(driver)}
+        reached = {name: value for name, value in known.items() if name not in driver.props()}
+        return driver.checked(self.provider, olds, **reached, **self.common, **fields)
 
 
 def _section(name: str, wanted: dict[str, Any], changed: dict[str, Any], fresh: dict[str, Any]) -> Subject:
@@ -225,6 +237,87 @@ def named(folder: Path) -> list[Subject]:
         _addons(),
         _hostname(),
     ]
+
+
+# What does not change while these tests run is asked for without faults, once.
+_REACHED: dict[str, dict[str, Any]] = {}
+
+
+def _reached(driver: Driver) -> dict[str, Any]:
+    if driver.ref not in _REACHED:
+        _REACHED[driver.ref] = reach(driver.project)
+    return _REACHED[driver.ref]
+
+
+def inner() -> list[Subject]:
+    """Give the project itself, and what is made inside of its database."""
+    return [_project(), _owner(), _vault()]
+
+
+def _project() -> Subject:
+    def live(driver: Driver) -> Any:
+        return sorted((one.ref, one.name, one.status) for one in driver.client.projects.all())
+
+    made = {
+        "organization_slug": "groundwork",
+        "region": "us-east-1",
+        "instance_size": "",
+        "on_destroy": "keep",
+    }
+    common = {**made, "adopt": False, "database_password": "", "paused": False, "log_urn": ""}
+    return Subject(
+        "project",
+        SupabaseProjectProvider(),
+        {"project_name": "named"},
+        {"project_name": "renamed"},
+        live,
+        lambda driver: driver.client.projects.rename(driver.ref, "named"),
+        common,
+        lambda driver: {"ref": driver.ref},
+    )
+
+
+def _owner() -> Subject:
+    passwords = (f"{CANARY}-owner-a", f"{CANARY}-owner-b")
+
+    def live(driver: Driver) -> Any:
+        return [one for one in passwords if _opens(driver.project.login("postgres", one))]
+
+    first, second = ({"password": one} for one in passwords)
+    return Subject(
+        "owner",
+        OwnerPasswordProvider(),
+        first,
+        second,
+        live,
+        lambda driver: driver.client.database.set_password(driver.ref, driver.project.password),
+        {"mode": "keep", "adopt": True, "log_urn": ""},
+        _reached,
+    )
+
+
+def _opens(dsn: str) -> bool:
+    try:
+        postgres.connect(dsn).close()
+    except postgres.LoginRefusedError:
+        return False
+    return True
+
+
+def _vault() -> Subject:
+    def live(driver: Driver) -> Any:
+        return driver.project.sql("select name, decrypted_secret from vault.decrypted_secrets order by name")
+
+    return Subject(
+        "vault",
+        VaultSecretProvider(),
+        {"value": f"{CANARY}-vault-a"},
+        {"value": f"{CANARY}-vault-b"},
+        live,
+        lambda driver: vault.drop_secret(driver.project.dsn, "faulty"),
+        {"secret_name": "faulty", "description": ""},
+        _reached,
+    )
 
 
 def _secrets() -> Subject:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engines.errors import GroundworkError
-from tests.providers.faulty import CANARY, LATE_S, Haste, Subject, cases, named, readings, sections
+from providers import _access
+from tests.providers.faulty import CANARY, LATE_S, Haste, Subject, cases, inner, named, readings, sections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,15 +23,16 @@ if TYPE_CHECKING:
 NAMES = (
     *("auth", "postgrest", "postgres", "pooler", "storage", "realtime", "ssl", "network", "function secrets"),
     *("hello", "faulty", "for_faults", "signing key", "issuer", "add-on", "host name"),
+    *("project", "owner", "vault"),
 )
 # What a stack only sets stays when the stack goes.
-MADE = ("function secrets", "hello", "faulty", "for_faults", "issuer", "host name")
+MADE = ("function secrets", "hello", "faulty", "for_faults", "issuer", "host name", "vault")
 
 
 @pytest.fixture(scope="module")
 def subjects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Subject]:
     """Give everything by name."""
-    every = [*sections(), *named(tmp_path_factory.mktemp("functions"))]
+    every = [*sections(), *named(tmp_path_factory.mktemp("functions")), *inner()]
     assert [one.name for one in every] == list(NAMES)
     return {one.name: one for one in every}
 
@@ -62,6 +64,7 @@ class Trial:
     def run(self) -> None:
         """Learn the requests of an undisturbed run, then disturb each of them in each way."""
         state = self.start()
+        _access.forget()
         with self.haste.recording() as requests:
             self.act(state)
         wanted = self.subject.live(self.driver)
@@ -84,6 +87,7 @@ class Trial:
 
     def _attempt(self, state: dict[str, Any]) -> str | None:
         """Do it, and give the error's text; anything but an error of ours fails the test."""
+        _access.forget()
         try:
             self.act(state)
         except GroundworkError as error:
@@ -158,7 +162,7 @@ def test_update(subject: Subject, driver: Driver, haste: Haste) -> None:
         return made(driver, subject)
 
     def act(olds: dict[str, Any]) -> None:
-        subject.provider.update("id", olds, subject.inputs(driver, subject.changed, olds))
+        subject.provider.update(driver.ref, olds, subject.inputs(driver, subject.changed, olds))
 
     Trial(driver, haste, subject, start, act).run()
 
@@ -171,7 +175,7 @@ def test_delete(subject: Subject, driver: Driver, haste: Haste) -> None:
         subject.clear(driver)
         return made(driver, subject)
 
-    Trial(driver, haste, subject, start, lambda olds: subject.provider.delete("id", olds)).run()
+    Trial(driver, haste, subject, start, lambda olds: subject.provider.delete(driver.ref, olds)).run()
 
 
 def test_refresh(subjects: dict[str, Subject], driver: Driver, haste: Haste) -> None:
@@ -180,14 +184,14 @@ def test_refresh(subjects: dict[str, Subject], driver: Driver, haste: Haste) -> 
         emptied(driver, one)
     outs = {name: made(driver, one) for name, one in subjects.items()}
     with haste.recording() as requests:
-        quiet = refreshed(subjects, outs)
+        quiet = refreshed(driver, subjects, outs)
     assert not [found for found in quiet.values() if isinstance(found, str)]
 
     for faults in readings(list(dict.fromkeys(requests))):
         driver.forget()
         for fault in faults:
             driver.fault(**fault)
-        seen = refreshed(subjects, outs)
+        seen = refreshed(driver, subjects, outs)
         settle(driver, faults)
         unread = {name: found for name, found in seen.items() if isinstance(found, str)}
         for name, text in unread.items():
@@ -198,15 +202,15 @@ def test_refresh(subjects: dict[str, Subject], driver: Driver, haste: Haste) -> 
 
 
 def refreshed(
-    subjects: dict[str, Subject], outs: dict[str, dict[str, Any]]
+    driver: Driver, subjects: dict[str, Subject], outs: dict[str, dict[str, Any]]
 ) -> dict[str, tuple[Any, ...] | str]:
     """Refresh all, and give what the stack would know of each then, or the error's text."""
-    return {name: _read(one, outs[name]) for name, one in subjects.items()}
+    return {name: _read(driver, one, outs[name]) for name, one in subjects.items()}
 
 
-def _read(subject: Subject, outs: dict[str, Any]) -> tuple[Any, ...] | str:
+def _read(driver: Driver, subject: Subject, outs: dict[str, Any]) -> tuple[Any, ...] | str:
     try:
-        result = subject.provider.read("id", outs)
+        result = subject.provider.read(driver.ref, outs)
     except GroundworkError as error:
         return str(error)
     return result.id, dict(result.outs or {}), dict(result.inputs or {})
@@ -220,4 +224,4 @@ def test_preview(subjects: dict[str, Subject], driver: Driver) -> None:
         # Each of them fails when anything is refused.
         olds = one.inputs(driver, one.wanted, {})
         news = one.inputs(driver, one.changed, olds)
-        assert one.provider.diff("id", olds, news).changes is (one.name != "issuer")
+        assert one.provider.diff(driver.ref, olds, news).changes is (one.name != "issuer")
