@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 CANARY = "CANARY-fault-1f7"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # A pause of a second takes this long; a request counts as lost after so many seconds.
-SECOND_S = 0.005
+SECOND_S = 0.002
 TIMEOUT_S = 0.1
 LATE_S = 0.12
 

@@ -18,16 +18,20 @@ from providers.api_keys import ApiKeyProvider
 from providers.buckets import BucketProvider
 from providers.configuration import SupabaseSettingsProvider
 from providers.functions import EdgeFunctionProvider
+from providers.hostname import CustomHostnameProvider
+from providers.owner import OwnerPasswordProvider
 from providers.signing_keys import SigningKeysProvider
+from providers.supabase import SupabaseProjectProvider
 from providers.third_party import ThirdPartyProvider
+from tests.providers.fix_reach import reach as database
 from tests.settings.reading import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from engines.supabase import ManagementClient
-    from providers._named import NamedProvider
-    from settings import Settings, Supabase
+    from providers._crud import EngineProvider
+    from settings import Settings
     from tests.fix_emulator import Emulator, Project
 
 ROOT = Path(__file__).parents[2]
@@ -133,6 +137,10 @@ def fill(client: ManagementClient, ref: str) -> None:
     client.signing_keys.create(ref, "ES256")
     client.third_parties.create(ref, {"oidc_issuer_url": "https://issuer.example.com"})
     client.addons.apply(ref, "pitr", "pitr_7")
+    client.addons.apply(ref, "custom_domain", "cd_default")
+    client.hostnames.claim(ref, "api.example.com")
+    client.hostnames.verify(ref)
+    client.hostnames.activate(ref)
 
 
 def loaded(text: str) -> Settings:
@@ -155,8 +163,16 @@ def nothing_written(emulator: Emulator, path: str = CHANGING) -> Iterator[None]:
         emulator.client.delete("/emulator/faults")
 
 
-def things(found: Supabase) -> Iterator[tuple[NamedProvider, dict[str, Any]]]:
-    """Give the inputs of everything that has a name, as the components make them."""
+def things(settings: Settings, project: Project) -> Iterator[tuple[EngineProvider, dict[str, Any]]]:
+    """Give the inputs of everything but the settings, as the components make them."""
+    found = settings.supabase
+    chosen = {name: getattr(found, name) for name in ("ref", "adopt", "region", "paused", "on_destroy")}
+    named = {"project_name": settings.project_name, "organization_slug": settings.organization}
+    made_with = {"instance_size": "", "database_password": "", "log_urn": ""}
+    yield SupabaseProjectProvider(), {**chosen, **named, **made_with}
+    owner = {"mode": found.owner_password, "password": "not-the-owner-s", "adopt": found.adopt}
+    yield OwnerPasswordProvider(), {**database(project), **owner, "log_urn": ""}
+    yield CustomHostnameProvider(), {"hostname": found.custom_hostname}
     yield AddonsProvider(), {"addons": dict(found.addons)}
     for slug, one in found.functions.items():
         options = one.model_dump(include={"dir", "entrypoint", "import_map", "verify_jwt"})

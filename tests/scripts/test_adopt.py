@@ -77,7 +77,8 @@ def test_stack_file_is_as_the_project(chosen: Adopted, full: Project) -> None:
     assert found.postgrest == {"max_rows": 77}
     assert found.postgres == {"statement_timeout": "30s", "pg_net.batch_size": 100}
     assert found.ssl == {"database": True}
-    assert found.addons == {"pitr": "pitr_7"}
+    assert found.addons == {"pitr": "pitr_7", "custom_domain": "cd_default"}
+    assert (found.custom_hostname, found.owner_password) == ("api.example.com", "forget")
     assert found.api_keys.keys() == {"for_jobs"}
     assert {name: (key.algorithm, key.status) for name, key in found.signing_keys.items()} == {
         "legacy": ("HS256", "in_use"),
@@ -181,7 +182,7 @@ def test_first_update_makes_no_thing(chosen: Adopted, full: Project, monkeypatch
     before = full.sql(policies)
 
     with nothing_written(full.emulator, r"(?!.*/database/query).*/v1/.*"):
-        for provider, inputs in things(chosen.settings.supabase):
+        for provider, inputs in things(chosen.settings, full):
             props = {**reach(full), **inputs}
             checked = provider.check({}, props)
             assert not checked.failures, checked.failures[0].reason
