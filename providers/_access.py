@@ -33,11 +33,6 @@ _MARGIN_S = 60.0
 _MARGIN_PART = 5
 # Where the platform makes no logins it is not asked again so soon.
 _REFUSED_S = 600.0
-_REFUSALS = (
-    engines.supabase.RejectedError,
-    engines.supabase.ForbiddenError,
-    engines.supabase.NotFoundError,
-)
 
 
 class DatabaseProvider(EngineProvider):
@@ -104,6 +99,12 @@ def _key(props: Props, *, read_only: bool) -> tuple[str, str, bool]:
     return props["api_url"], props["project_ref"], read_only
 
 
+def _refusals() -> tuple[type[engines.supabase.SupabaseError], ...]:
+    """Give the errors by which the platform says that it makes no logins; loaded when they are needed."""
+    kinds = engines.supabase
+    return kinds.RejectedError, kinds.ForbiddenError, kinds.NotFoundError
+
+
 def _ask(props: Props, *, read_only: bool) -> _Held:
     """Ask the platform for a login; that it makes none is an answer, too."""
     # A preview, which only reads, must not wait long for an API that is not there.
@@ -111,7 +112,7 @@ def _ask(props: Props, *, read_only: bool) -> _Held:
     with _cloud.client(props, timing) as client:
         try:
             login = client.database.temporary_login(props["project_ref"], read_only=read_only)
-        except _REFUSALS as error:
+        except _refusals() as error:
             # That the project is gone or sleeps is no refusal.
             project = client.projects.get(props["project_ref"])
             if not project.is_active:

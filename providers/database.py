@@ -8,7 +8,7 @@ import pulumi
 from pulumi.dynamic import CreateResult, Resource, UpdateResult
 
 import engines
-from providers import _access, _cloud
+from providers import _access
 from providers._access import DatabaseProvider
 from providers._crud import Props, plain
 
@@ -16,8 +16,7 @@ from providers._crud import Props, plain
 class LoginProvider(DatabaseProvider):
     """Gives a service a login; a new version takes the other of two roles, so none in use breaks."""
 
-    # The address is part of what a service gets.
-    soft = frozenset({*_cloud.REACH, "owner_password", "schema"})
+    soft = DatabaseProvider.soft | {"schema"}
 
     def create(self, props: Props) -> CreateResult:
         """Make the login."""

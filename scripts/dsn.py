@@ -29,7 +29,13 @@ def url(outputs: dict[str, str], token: str, *, read_only: bool) -> str:
 
 def main() -> int:
     """Print the URL, and say by the exit code whether there is one."""
-    outputs, end = json.JSONDecoder().raw_decode(text := sys.stdin.read())
+    text = sys.stdin.read()
+    if not text.strip():
+        return 1  # the engine has said why
+    outputs, end = json.JSONDecoder().raw_decode(text)
+    if "database_url" not in outputs:
+        sys.stderr.write("the stack has no database; bring it up first\n")
+        return 1
     try:
         found = url(outputs, text[end:].strip(), read_only="--write" not in sys.argv)
     except GroundworkError as error:

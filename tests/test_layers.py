@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,19 @@ def test_components_use_only_pure_engines(path: Path) -> None:
     used = {name.split(".")[1] for name in _imports(path) if name.startswith("engines.")}
 
     assert used <= PURE_ENGINES
+
+
+def test_a_program_loads_no_engine() -> None:
+    """Each preview runs the program twice or more: it must not wait for HTTP clients and database drivers."""
+    modules = [f"components.{path.stem}" for path in (ROOT / "components").glob("[!_]*.py")]
+    # The Docker SDK is loaded on demand, and is not ours.
+    wanted = ", ".join(sorted(set(modules) - {"components.docker"}))
+    shown = "print(sorted({'engines.supabase', 'httpx', 'psycopg', 'pglast'} & set(sys.modules)))"
+    command = [sys.executable, "-c", f"import sys; import {wanted}, settings; {shown}"]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
 
 
 def test_component_tokens_follow_their_module() -> None:

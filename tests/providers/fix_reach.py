@@ -35,8 +35,9 @@ def reached_project(emulator: Emulator) -> Project:
 
 
 @pytest.fixture
-def fresh_logins() -> Iterator[None]:
-    """Let a test ask for logins anew, as a new process would; faults do not outlive it."""
+def fresh_logins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let a test ask for logins anew, as a new process would; the stand-in has no pooler to wait for."""
+    monkeypatch.setattr(_access, "_PAUSES_S", (0.0, 0.0))
     _access.forget()
     yield
     _access.forget()

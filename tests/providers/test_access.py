@@ -12,7 +12,6 @@ from pulumi.output import Unknown
 
 from engines import postgres, supabase
 from providers import _access
-from tests.fix_emulator import wait_until
 from tests.providers.fix_reach import reach
 
 if TYPE_CHECKING:
@@ -100,11 +99,8 @@ def test_login_that_expired_is_asked_for_again(reached_project: Project) -> None
     assert _access.run(props, who) == ("cli_login_postgres", "postgres")
 
 
-def test_login_that_is_always_ended_is_given_up(
-    reached_project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_login_that_is_always_ended_is_given_up(reached_project: Project) -> None:
     """After three tries the refusal is told, without the password."""
-    monkeypatch.setattr(_access, "_PAUSES_S", (0.0, 0.0))
     tried: list[str] = []
 
     def operation(dsn: str) -> None:
@@ -171,15 +167,3 @@ def test_state_of_before_is_left_by_its_own_login(reached_project: Project) -> N
     _access.remove({"dsn": reached_project.dsn}, lambda dsn: seen.append(who(dsn)))
 
     assert seen == [("postgres", "postgres")]
-
-
-def test_nothing_is_removed_from_a_project_that_is_gone(reached_project: Project) -> None:
-    """A resource of a project that was deleted by hand leaves the state; making one says what is wrong."""
-    own = reached_project.emulator.create("goes")
-    props = reach(own)
-    own.emulator.client.delete(own.path).raise_for_status()
-    wait_until(lambda: own.emulator.status(own.ref) == "GONE", "the project to be gone")
-
-    _access.remove(props, who)  # type: ignore[arg-type]  # what it would give is not looked at
-    with pytest.raises(supabase.NotFoundError, match=own.ref):
-        _access.run(props, who)

@@ -100,6 +100,9 @@ def test_login_of_a_service_is_its_own(reached_project: Project) -> None:
     with psycopg.connect(made["url"]) as session:
         assert session.execute("select current_user::text").fetchone() == ("shop_a",)
     assert "cli_login" not in str(made)
+    # An address that is not known yet is no change; another one is: it is part of what the service gets.
+    assert not LoginProvider().diff("shop", made, {**props, "host": Unknown(), "port": Unknown()}).changes
+    assert LoginProvider().diff("shop", made, {**props, "port": 1.0}).changes
     LoginProvider().delete("shop", made)
     assert reached_project.sql("select 1 from pg_roles where rolname = 'shop_a'") == []
 

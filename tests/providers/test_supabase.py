@@ -203,4 +203,9 @@ def test_creation_that_was_killed_is_taken_over(emulator: Emulator) -> None:
     PROVIDER.delete(str(made.id), wanted)
     wait_until(lambda: emulator.status(str(made.id)) == "GONE", "the project to be gone")
     assert PROVIDER.read(str(made.id), wanted).outs == {}
+    assert made.outs is not None
+    # Nothing is left to be removed from its database; what would be made there says what is wrong.
+    _access.remove(made.outs, print)
+    with pytest.raises(supabase.NotFoundError, match=str(made.id)):
+        _access.run(made.outs, str)
     PROVIDER.delete(str(made.id), wanted)
