@@ -147,7 +147,7 @@ def _report(description: adoption.Description, path: Path, done: list[str]) -> s
         "next:": steps,
     }
     return "".join(
-        f"{title}\n" + "".join(f"  {line}\n" for line in lines)
+        f"{title}\n" + "".join(f"  {adoption.shown(line)}\n" for line in lines)
         for title, lines in parts.items()
         if lines or title.startswith("wrote")
     )

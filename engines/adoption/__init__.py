@@ -7,6 +7,7 @@ from engines.adoption.errors import AdoptionError
 from engines.adoption.reading import Live, read_live
 from engines.adoption.sources import write_source
 from engines.adoption.stackfile import must_be_new, path_of, write
+from engines.adoption.text import shown
 
 __all__ = [
     "AdoptionError",
@@ -17,6 +18,7 @@ __all__ = [
     "must_be_new",
     "path_of",
     "read_live",
+    "shown",
     "stack_name",
     "without_problems",
     "write",

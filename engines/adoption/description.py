@@ -6,12 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from engines.adoption.errors import AdoptionError
 from engines.adoption.history import describe_migrations, history_of
 from engines.adoption.named import describe_named
 from engines.adoption.notes import Notes
 from engines.adoption.sections import describe_sections
 from engines.adoption.sources import describe_functions
-from engines.adoption.text import commented, to_yaml
+from engines.adoption.text import commented, shown, to_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -89,8 +90,7 @@ class Description:
             *_listed("Not in this file, and left alone:", self.notes.left),
             *_listed("In the database, beside what the platform keeps there:", self.facts),
         ]
-        # A name from the platform must not end the comment.
-        return [" ".join(line.splitlines()) if line else "" for line in head]
+        return [shown(line) for line in head]
 
 
 # Comments above keys.
@@ -142,9 +142,14 @@ def without_problems(description: Description, problems: Problems) -> None:
     Args:
         description: is changed.
         problems: what is wrong with a configuration, by path.
+
+    Raises:
+        AdoptionError: what is not allowed is no part that could be left out.
     """
     while found := {_unit(path): text for path, text in problems(description.config).items()}:
         for path, text in found.items():
+            if len(path) < 2:
+                raise AdoptionError(f"the project cannot be described as a stack: {text}")
             description.notes.leave(".".join(path), text)
             _remove(description.config, path)
 
@@ -160,7 +165,7 @@ def _remove(config: dict[str, Any], path: tuple[str, ...]) -> None:
         _remove(config[name], tuple(rest))
         if config[name]:
             return
-    config.pop(name)
+    config.pop(name, None)
 
 
 def _key(path: tuple[str, ...]) -> str:

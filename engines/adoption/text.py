@@ -32,6 +32,11 @@ def commented(lines: Sequence[str], indent: str = "") -> str:
     return "".join(f"{indent}# {line}".rstrip() + "\n" for line in lines)
 
 
+def shown(line: str) -> str:
+    """Give a line in which no name from elsewhere can end the line, or do anything to a terminal."""
+    return "".join(map(_seen, line))
+
+
 def _map(values: Mapping[str, Any], path: Path, comments: Mapping[Path, Sequence[str]]) -> Iterator[str]:
     indent = _STEP * len(path)
     for name, value in values.items():

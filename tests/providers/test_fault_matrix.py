@@ -13,7 +13,8 @@ import pytest
 
 from engines.errors import GroundworkError
 from providers import _access
-from tests.providers.faulty import CANARY, LATE_S, Haste, Subject, cases, inner, named, readings, sections
+from tests.providers.faulty import LATE_S, Haste, cases, readings
+from tests.providers.faulty_subjects import CANARY, Subject, inner, named, sections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
 NAMES = (
     *("auth", "postgrest", "postgres", "pooler", "storage", "realtime", "ssl", "network", "function secrets"),
     *("hello", "faulty", "for_faults", "signing key", "issuer", "add-on", "host name"),
-    *("project", "owner", "vault"),
+    *("project", "owner", "vault", "shop"),
 )
 # What a stack only sets stays when the stack goes.
-MADE = ("function secrets", "hello", "faulty", "for_faults", "issuer", "host name", "vault")
+MADE = ("function secrets", "hello", "faulty", "for_faults", "issuer", "host name", "vault", "shop")
 
 
 @pytest.fixture(scope="module")

@@ -115,6 +115,8 @@ def test_functions_are_downloaded_once(chosen: Adopted, full: Project) -> None:
     (folder / "source/index.ts").write_text("mine")
     third = chosen.user.adopt(full.ref, "--stack", "three")
 
+    again = (chosen.user.folder / "Pulumi.two.yaml").read_text()
+    assert again == chosen.text.replace("my-product", "two")
     expected = ("functions/hello", "source/index.ts", "source/deno.json", False)
     assert (function.dir, function.entrypoint, function.import_map, function.verify_jwt) == expected
     assert "functions/hello has 3 files from the platform" in chosen.ran.out
