@@ -133,7 +133,7 @@ class Services(Component):
         }
         _declare(self, sections, {"fingerprint_key": args.fingerprint_key}, project)
         self.things = named.declare_things(self, spec, args.fingerprint_key, project)
-        self.finish(api_keys=self.things.api_keys, hostname_records=self.things.hostname_records)
+        self.finish(hostname_records=self.things.hostname_records)
 
 
 def _declare(

@@ -230,7 +230,9 @@ class Projects:
 
     def _guarded(self, step: Callable[[str], None], ref: str) -> None:
         """Run one step; when it fails, the status says so, unless the emulator is ending."""
-        self._ending.wait(self._step_seconds)
+        # One that has not begun by the end is begun by the next emulator.
+        if self._step_seconds and self._ending.wait(self._step_seconds):
+            return
         try:
             step(ref)
         except Exception as error:  # noqa: BLE001 - whatever it was, callers wait for a status

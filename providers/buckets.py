@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from engines.supabase.policies import Definition, Policy
     from engines.supabase.storage import Storage, StoredBucket
 
+_PAUSED = frozenset({"INACTIVE", "PAUSING"})
 # What stands for "no limit of its own": a top-level input cannot be null.
 _NO_LIMIT: dict[str, Any] = {"file_size_limit": 0, "allowed_mime_types": []}
 
@@ -37,11 +38,14 @@ class BucketProvider(NamedProvider):
         return UpdateResult(_written(before(olds, news), news))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        """Look at the live limits, and at the policies that the stack names."""
+        """Look at the live limits, and at the policies that the stack names; a paused project shows none."""
         try:
-            buckets, policies = _stored(props)
+            found = _stored(props)
         except engines.supabase.NotFoundError:
             return ReadResult(None, {})
+        if found is None:
+            return ReadResult(id_, put(props), self.inputs(put(props)))
+        buckets, policies = found
         if props["bucket"] not in buckets:
             return ReadResult(None, {})
         outs = put(props, **_settings_seen(props, buckets[props["bucket"]]))
@@ -80,13 +84,7 @@ def _written(olds: Props, news: Props) -> dict[str, Any]:
     with _cloud.client(news) as client:
         with _open(client, news) as storage:
             made = _write_bucket(storage, news)
-        policies = _policies(news)
-        live = engines.supabase.policies.read_policies(client, news["project_ref"])
-        gone = [name for name in olds.get("policies", {}) if name not in policies]
-        dropped = [name for name in gone if not _moved(olds, name, live.get(name))]
-        shown: dict[str, Definition] = {}
-        if policies or dropped:
-            shown = engines.supabase.policies.write_policies(client, news["project_ref"], policies, dropped)
+        shown = _write_policies(client, olds, news)
     _say(olds, news)
     values = {name: definition.values() for name, definition in shown.items()}
     return put(news, shown=values, made=made or bool(olds.get("made")))
@@ -106,6 +104,18 @@ def _write_bucket(storage: Storage, props: Props) -> bool:
     if live and (changes := engines.supabase.differing(wanted, live.settings())):
         storage.change(props["bucket"], changes)
     return made
+
+
+def _write_policies(client: ManagementClient, olds: Props, news: Props) -> dict[str, Definition]:
+    """Bring the stack's policies in line, and drop those that left the stack."""
+    ref, policies = news["project_ref"], _policies(news)
+    gone = [name for name in olds.get("policies", {}) if name not in policies]
+    if gone:
+        live = engines.supabase.policies.read_policies(client, ref)
+        gone = [name for name in gone if not _moved(olds, name, live.get(name))]
+    if not policies and not gone:
+        return {}
+    return engines.supabase.policies.write_policies(client, ref, policies, gone)
 
 
 def _settings(props: Props) -> dict[str, Any]:
@@ -129,9 +139,13 @@ def _moved(olds: Props, name: str, live: Definition | None) -> bool:
     return "bucket_id" in text and f"'{olds['bucket']}'" not in text
 
 
-def _stored_now(props: Props) -> tuple[Mapping[str, StoredBucket], Mapping[str, Definition]]:
+def _stored_now(props: Props) -> tuple[Mapping[str, StoredBucket], Mapping[str, Definition]] | None:
+    """Read all buckets and policies; None: the project is paused, and its services do not answer."""
     with _cloud.client(props) as client:
-        with _open(client, props) as storage:
+        project = client.projects.get(props["project_ref"])
+        if project.status in _PAUSED:
+            return None
+        with engines.supabase.storage.open_storage(client, project, props["api_url"]) as storage:
             buckets = {one.id: one for one in storage.all()}
         return buckets, engines.supabase.policies.read_policies(client, props["project_ref"])
 

@@ -189,11 +189,13 @@ class Project:
 
 
 @contextlib.contextmanager
-def _running() -> Iterator[Emulator]:
+def running_emulator(*arguments: str) -> Iterator[Emulator]:
+    """Run one with more command line arguments; nothing is left of it afterwards."""
     # Not pytest's own folder: as root, PostgreSQL runs as another account, and every pytest that starts on
     # the machine takes from all accounts but its own the right to enter that folder.
     with tempfile.TemporaryDirectory(prefix="gw-emulator-") as home:
         running = Emulator(Path(home) / "data")
+        running.arguments += arguments
         running.start()
         try:
             yield running
@@ -204,7 +206,7 @@ def _running() -> Iterator[Emulator]:
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[Emulator]:
     """Run one emulator for all tests that do not stop it."""
-    with _running() as running:
+    with running_emulator() as running:
         yield running
 
 
@@ -217,5 +219,5 @@ def project(emulator: Emulator) -> Project:
 @pytest.fixture
 def own_emulator() -> Iterator[Emulator]:
     """Run an emulator of the test's own, which it may kill and start again."""
-    with _running() as running:
+    with running_emulator() as running:
         yield running

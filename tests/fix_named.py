@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engines.supabase import ManagementClient
+from engines.supabase import ManagementClient, Timing, client, creation, storage
 from providers import _cloud
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from providers._named import NamedProvider
     from tests.fix_emulator import Emulator, Project
+
+_MOMENT_S = 0.02
 
 
 @dataclass
@@ -98,11 +101,25 @@ def named_project(emulator: Emulator) -> Project:
 
 
 @pytest.fixture
-def driver(named_project: Project) -> Iterator[Driver]:
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let clients wait for a moment where they would wait for seconds."""
+    now = [0.0]
+
+    def pause(seconds: float) -> None:
+        now[0] += seconds
+        Event().wait(min(seconds, _MOMENT_S))
+
+    monkeypatch.setattr(creation, "_PATIENCE_S", 6.0)
+    for module in (client, storage):
+        monkeypatch.setattr(module, "default_timing", lambda: Timing(pause, lambda: now[0], 30.0, 3))
+
+
+@pytest.fixture
+def driver(named_project: Project, _short_pauses: None) -> Iterator[Driver]:
     """Give a driver that looks anew, and leaves no fault behind."""
     emulator = named_project.emulator
-    with ManagementClient(emulator.api_url, emulator.token) as client:
-        given = Driver(named_project, client)
+    with ManagementClient(emulator.api_url, emulator.token) as opened:
+        given = Driver(named_project, opened)
         given.forget()
         yield given
         given.forget()

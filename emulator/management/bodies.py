@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from emulator.errors import ApiError
 from emulator.projects import READY, Projects
 from emulator.store import Record
+
+Member = TypeVar("Member")
+
+
+def _not_null(value: object) -> object:
+    if value is None:
+        raise ValueError("must not be null")
+    return value
+
+
+# A member that may be left out, which shows as None, but must not be null.
+Omissible = Annotated[Member | None, BeforeValidator(_not_null)]
 
 
 class Body(BaseModel):

@@ -16,8 +16,9 @@ from pydantic import AnyUrl, Field, TypeAdapter, field_validator
 
 from emulator.errors import ApiError
 from emulator.instance import HOST, OWNER
-from emulator.management.bodies import AllProjects, Body, Project
+from emulator.management.bodies import AllProjects, Body, Omissible, Project
 from emulator.management.projects import ENGINE, VERSION
+from emulator.management.regions import InstanceSize  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
     from emulator.projects import Projects
@@ -47,7 +48,7 @@ Which = Annotated[
 
 
 class _WithUrl(Body):
-    notify_url: str | None = None
+    notify_url: Omissible[str] = None
 
     @field_validator("notify_url")
     @classmethod
@@ -61,26 +62,26 @@ class CreateBranch(_WithUrl):
     """Body of POST."""
 
     branch_name: str = Field(min_length=1)
-    git_branch: str | None = None
+    git_branch: Omissible[str] = None
     is_default: bool = False
     persistent: bool = False
     with_data: bool = False
-    region: str | None = None
-    desired_instance_size: str | None = None
-    release_channel: Literal["internal", "alpha", "beta", "ga", "withdrawn", "preview"] | None = None
-    postgres_engine: Literal["15", "17", "17-oriole"] | None = None
-    secrets: dict[str, str] | None = Field(None, repr=False)
+    region: Omissible[str] = None
+    desired_instance_size: Omissible[Literal["pico"] | InstanceSize] = None
+    release_channel: Omissible[Literal["internal", "alpha", "beta", "ga", "withdrawn", "preview"]] = None
+    postgres_engine: Omissible[Literal["15", "17", "17-oriole"]] = None
+    secrets: Omissible[dict[str, str]] = Field(None, repr=False)
 
 
 class ChangeBranch(_WithUrl):
     """Body of PATCH; what is left out stays."""
 
-    branch_name: str | None = None
-    git_branch: str | None = None
-    reset_on_push: bool | None = None
-    persistent: bool | None = None
-    status: Status | None = None
-    request_review: bool | None = None
+    branch_name: Omissible[str] = None
+    git_branch: Omissible[str] = None
+    reset_on_push: Omissible[bool] = None
+    persistent: Omissible[bool] = None
+    status: Omissible[Status] = None
+    request_review: Omissible[bool] = None
 
 
 def _made(project: Record, name: str, *, project_ref: str, is_default: bool) -> dict[str, Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import Field, create_model
+from pydantic import AfterValidator, Field, create_model
 
 from emulator import instance, sections
 from emulator.management.bodies import AllProjects, Body, Project
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/v1/projects/{ref}")
 
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)*")
 _TYPES: dict[str, type] = {"string": str, "boolean": bool, "integer": int, "number": float}
 
 
@@ -39,10 +43,26 @@ class ChangePooler(Body):
     pool_mode: Literal["transaction", "session"] = "session"
 
 
+def _time(text: str) -> str:
+    """Refuse what is no time with a zone (RFC 3339)."""
+    if not _RFC_3339.fullmatch(text):
+        raise ValueError("not a time such as 2026-01-31T12:00:00Z")
+    datetime.fromisoformat(text)
+    return text
+
+
+def _email(text: str) -> str:
+    if not _ADDRESS.fullmatch(text):
+        raise ValueError("not an e-mail address")
+    return text
+
+
 def _auth_type(field: dict[str, Any]) -> Any:
     limits = Field(ge=field.get("minimum"), le=field.get("maximum"), pattern=field.get("pattern"))
     chosen: Any = Literal[tuple(field["enum"])] if "enum" in field else _TYPES[field["type"]]
     annotated = Annotated[chosen, limits] if "enum" not in field else chosen
+    if "format" in field:
+        annotated = Annotated[str, AfterValidator({"date-time": _time, "email": _email}[field["format"]])]
     return annotated | None if field.get("nullable") else annotated
 
 
@@ -55,9 +75,16 @@ _CHANGEABLE: dict[str, Any] = {
 ChangeAuth: Any = create_model("ChangeAuth", __base__=Body, **_CHANGEABLE)
 
 
-def _digest(project: Record, name: str, value: Any) -> Any:
-    """Put a keyed digest in the place of a secret: the real service shows, and this one keeps, no more."""
-    if not value or not sections.AUTH_FIELDS[name].get("secret"):
+def _kept(project: Record, name: str, value: Any) -> Any:
+    """Give what is kept of a value.
+
+    Of a secret it is a keyed digest: the real service shows no more. Null is a value, but for fields of which
+    no answer may be null: these get back what they had at first.
+    """
+    field = sections.AUTH_FIELDS[name]
+    if value is None and field.get("reset_by_null"):
+        return field["default"]
+    if not value or not field.get("secret"):
         return value
     return hmac.new(project.ref.encode(), str(value).encode(), hashlib.sha256).hexdigest()
 
@@ -72,7 +99,7 @@ def get_auth(project: Project) -> dict[str, Any]:
 def change_auth(body: ChangeAuth, project: Project, projects: AllProjects) -> dict[str, Any]:
     """Change some settings of auth."""
     given = body.model_dump(exclude_unset=True)
-    changes = {name: _digest(project, name, value) for name, value in given.items()}
+    changes = {name: _kept(project, name, value) for name, value in given.items()}
     return sections.effective(projects.store.configure(project.ref, "auth", changes), "auth")
 
 

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from emulator import database, instance, query
 from emulator.errors import ApiError
-from emulator.management.bodies import ActiveProject, AllProjects, Body
+from emulator.management.bodies import ActiveProject, AllProjects, Body, Omissible
 from emulator.postgres import SUPERUSER
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class RunQuery(Body):
     """Body of POST database/query."""
 
     query: str = Field(min_length=1, repr=False)
-    parameters: list[Any] | None = Field(default=None, repr=False)
+    parameters: Omissible[list[Any]] = Field(default=None, repr=False)
     read_only: bool = False
 
 
@@ -45,7 +45,7 @@ class RunReadOnlyQuery(Body):
     """Body of POST database/query/read-only."""
 
     query: str = Field(min_length=1, repr=False)
-    parameters: list[Any] | None = Field(default=None, repr=False)
+    parameters: Omissible[list[Any]] = Field(default=None, repr=False)
 
 
 class NewPassword(Body):

@@ -10,11 +10,11 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from emulator.errors import ApiError
-from emulator.management.bodies import EXISTS, AllProjects, Body, Project
+from emulator.management.bodies import EXISTS, AllProjects, Body, Omissible, Project
 
 router = APIRouter(prefix="/v1/projects/{ref}/config/disk")
 
-Amount = Annotated[int, Field(ge=0)]
+Amount = Annotated[int, Field(gt=0)]
 _SECTION = "disk"
 _DEFAULT: dict[str, Any] = {"type": "gp3", "size_gb": 8, "iops": 3000, "throughput_mibps": 125}
 
@@ -25,7 +25,7 @@ class Gp3(Body):
     type: Literal["gp3"]
     size_gb: Amount
     iops: Amount
-    throughput_mibps: Amount | None = None
+    throughput_mibps: Omissible[Amount] = None
 
 
 class Io2(Body):

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from emulator.errors import ApiError
 from emulator.management import functions
-from emulator.management.bodies import AllProjects, Body
+from emulator.management.bodies import AllProjects, Body, Omissible
 from emulator.management.functions import Slug  # noqa: TC001 - FastAPI reads it
 
 router = APIRouter(prefix="/v1/projects/{ref}/functions")
@@ -34,9 +34,9 @@ class CreateFunction(Body):
 class ChangeFunction(Body):
     """Body of PATCH; what is left out stays."""
 
-    name: str | None = None
-    body: str | None = None
-    verify_jwt: bool | None = None
+    name: Omissible[str] = None
+    body: Omissible[str] = None
+    verify_jwt: Omissible[bool] = None
 
 
 class Chosen(Body):
@@ -47,12 +47,12 @@ class Chosen(Body):
     name: str
     status: Literal["ACTIVE", "REMOVED", "THROTTLED"]
     version: int
-    created_at: int | None = None
-    verify_jwt: bool | None = None
-    import_map: bool | None = None
-    entrypoint_path: str | None = None
-    import_map_path: str | None = None
-    ezbr_sha256: str | None = None
+    created_at: Omissible[int] = None
+    verify_jwt: Omissible[bool] = None
+    import_map: Omissible[bool] = None
+    entrypoint_path: Omissible[str] = None
+    import_map_path: Omissible[str] = None
+    ezbr_sha256: Omissible[str] = None
 
 
 def _now_ms() -> int:

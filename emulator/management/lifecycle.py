@@ -11,7 +11,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Response
 
 from emulator.errors import ApiError
-from emulator.management.bodies import EXISTS, AllProjects, Body, Project
+from emulator.management.bodies import EXISTS, AllProjects, Body, Omissible, Project
 from emulator.management.projects import VERSION
 
 router = APIRouter(prefix="/v1/projects/{ref}")
@@ -21,7 +21,7 @@ class Upgrade(Body):
     """Body of POST upgrade."""
 
     target_version: str
-    release_channel: Literal["internal", "alpha", "beta", "ga", "withdrawn", "preview"] | None = None
+    release_channel: Omissible[Literal["internal", "alpha", "beta", "ga", "withdrawn", "preview"]] = None
 
 
 @router.post("/restart", response_class=Response)

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from emulator import instance, query
 from emulator.errors import ApiError
-from emulator.management.bodies import ActiveProject, AllProjects, Body
+from emulator.management.bodies import ActiveProject, AllProjects, Body, Omissible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,15 +57,15 @@ class Migration(Body):
     """Body of POST, which runs it, and of PUT, which does not."""
 
     query: str = Field(min_length=1, repr=False)
-    name: str | None = None
-    rollback: str | None = Field(None, repr=False)
+    name: Omissible[str] = None
+    rollback: Omissible[str] = Field(None, repr=False)
 
 
 class ChangeMigration(Body):
     """Body of PATCH; what is left out stays."""
 
-    name: str | None = None
-    rollback: str | None = Field(None, repr=False)
+    name: Omissible[str] = None
+    rollback: Omissible[str] = Field(None, repr=False)
 
 
 History = psycopg.Connection[dict[str, Any]]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from emulator import ed25519, p256, rsa
-from emulator.management.bodies import ClosedBody
+from emulator.management.bodies import ClosedBody, Omissible
 
 Hidden = Annotated[str, Field(repr=False)]
 Algorithm = Literal["EdDSA", "ES256", "RS256", "HS256"]
@@ -19,10 +19,10 @@ _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "k"})
 
 
 class _Jwk(ClosedBody):
-    kid: str | None = None
-    use: Literal["sig"] | None = None
-    key_ops: list[Literal["sign", "verify"]] | None = Field(None, min_length=2, max_length=2)
-    ext: Literal[True] | None = None
+    kid: Omissible[str] = None
+    use: Omissible[Literal["sig"]] = None
+    key_ops: Omissible[list[Literal["sign", "verify"]]] = Field(None, min_length=2, max_length=2)
+    ext: Omissible[Literal[True]] = None
 
     @field_validator("kid")
     @classmethod
@@ -36,7 +36,7 @@ class RsaJwk(_Jwk):
     """A key for RS256."""
 
     kty: Literal["RSA"]
-    alg: Literal["RS256"] | None = None
+    alg: Omissible[Literal["RS256"]] = None
     n: str
     e: Literal["AQAB"]
     d: Hidden
@@ -51,7 +51,7 @@ class EcJwk(_Jwk):
     """A key for ES256."""
 
     kty: Literal["EC"]
-    alg: Literal["ES256"] | None = None
+    alg: Omissible[Literal["ES256"]] = None
     crv: Literal["P-256"]
     x: str
     y: str
@@ -62,7 +62,7 @@ class OkpJwk(_Jwk):
     """A key for EdDSA."""
 
     kty: Literal["OKP"]
-    alg: Literal["EdDSA"] | None = None
+    alg: Omissible[Literal["EdDSA"]] = None
     crv: Literal["Ed25519"]
     x: str
     d: Hidden
@@ -72,7 +72,7 @@ class OctJwk(_Jwk):
     """A shared secret for HS256."""
 
     kty: Literal["oct"]
-    alg: Literal["HS256"] | None = None
+    alg: Omissible[Literal["HS256"]] = None
     k: str = Field(min_length=16, repr=False)
 
 

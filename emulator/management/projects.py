@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from emulator.errors import ApiError
 from emulator.instance import HOST
 from emulator.management import regions
-from emulator.management.bodies import AllProjects, Body, ClosedBody, Project
+from emulator.management.bodies import AllProjects, Body, ClosedBody, Omissible, Project
 from emulator.projects import NewProject
 
 if TYPE_CHECKING:
@@ -44,16 +44,16 @@ class CreateProject(ClosedBody):
     db_pass: str = Field(min_length=1, repr=False)
     name: str = Field(min_length=1, max_length=256)
     organization_slug: str = Field(pattern=r"^[\w-]+$")
-    organization_id: str | None = None
-    plan: Literal["free", "pro"] | None = None
-    region: regions.RegionCode | None = None
-    region_selection: Annotated[SpecificRegion | SmartGroup, Field(discriminator="type")] | None = None
+    organization_id: Omissible[str] = None
+    plan: Omissible[Literal["free", "pro"]] = None
+    region: Omissible[regions.RegionCode] = None
+    region_selection: Omissible[Annotated[SpecificRegion | SmartGroup, Field(discriminator="type")]] = None
     kps_enabled: bool = False
     desired_instance_size: regions.InstanceSize = regions.DEFAULT_SIZE
-    template_url: str | None = None
+    template_url: Omissible[str] = None
     # Newer clients send these; the contract of CLI 3.1.0 names them.
-    release_channel: str | None = None
-    postgres_engine: Literal["15", "17", "17-oriole"] | None = None
+    release_channel: Omissible[str] = None
+    postgres_engine: Omissible[Literal["15", "17", "17-oriole"]] = None
     high_availability: bool = False
 
     def chosen_region(self) -> str:
@@ -81,8 +81,8 @@ class RegionsQuery(BaseModel):
     """Query of `GET /v1/projects/available-regions`."""
 
     organization_slug: str
-    continent: Literal["NA", "SA", "EU", "AF", "AS", "OC", "AN"] | None = None
-    desired_instance_size: regions.InstanceSize | None = None
+    continent: Omissible[Literal["NA", "SA", "EU", "AF", "AS", "OC", "AN"]] = None
+    desired_instance_size: Omissible[regions.InstanceSize] = None
 
 
 def _created(record: Record) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from emulator import sections
-from emulator.management.bodies import EXISTS, AllProjects, Body, ClosedBody, Project
+from emulator.management.bodies import EXISTS, AllProjects, Body, ClosedBody, Omissible, Project
 
 router = APIRouter(prefix="/v1/projects/{ref}/config")
 
@@ -44,8 +44,8 @@ class Features(Body):
     imageTransformation: Switch = Switch(enabled=False)
     s3Protocol: Switch = Switch(enabled=False)
     purgeCache: Switch = Switch(enabled=False)
-    icebergCatalog: IcebergCatalog | None = None
-    vectorBuckets: VectorBuckets | None = None
+    icebergCatalog: Omissible[IcebergCatalog] = None
+    vectorBuckets: Omissible[VectorBuckets] = None
 
 
 class External(Body):
@@ -59,10 +59,10 @@ class ChangeStorage(ClosedBody):
 
     fileSizeLimit: int = Field(0, ge=0, le=536_870_912_000)
     features: Features = Features()
-    external: External | None = None
+    external: Omissible[External] = None
 
 
-class ChangeRealtime(Body):
+class ChangeRealtime(ClosedBody):
     """Body of PATCH config/realtime; what is left out stays."""
 
     private_only: bool = False

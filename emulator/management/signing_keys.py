@@ -14,7 +14,7 @@ from pydantic import Field
 
 from emulator.errors import ApiError
 from emulator.management import private_jwk
-from emulator.management.bodies import AllProjects, ClosedBody, Project
+from emulator.management.bodies import AllProjects, ClosedBody, Omissible, Project
 from emulator.management.private_jwk import Algorithm, PrivateJwk  # noqa: TC001 - pydantic reads them
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class CreateKey(ClosedBody):
 
     algorithm: Algorithm
     status: Literal["in_use", "standby"] = "standby"
-    private_jwk: PrivateJwk | None = Field(None, repr=False)
+    private_jwk: Omissible[PrivateJwk] = Field(None, repr=False)
 
 
 class ChangeKey(ClosedBody):

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from emulator import sections
 from emulator.errors import ApiError
-from emulator.management.bodies import AllProjects, Body, Project
+from emulator.management.bodies import AllProjects, Body, Omissible, Project
 
 if TYPE_CHECKING:
     from emulator.projects import Projects
@@ -39,10 +39,10 @@ router = APIRouter(
 class Attribute(Body):
     """Where an attribute of a user comes from."""
 
-    name: str | None = None
-    names: list[str] | None = None
-    default: Any = None
-    array: bool | None = None
+    name: Omissible[str] = None
+    names: Omissible[list[str]] = None
+    default: Omissible[dict[str, Any] | float | int | str | bool] = None
+    array: Omissible[bool] = None
 
 
 class Mapping(Body):
@@ -54,11 +54,11 @@ class Mapping(Body):
 class ChangeProvider(Body):
     """Body of PUT; what is left out stays."""
 
-    metadata_xml: str | None = Field(None, repr=False)
-    metadata_url: str | None = None
-    domains: list[str] | None = None
-    attribute_mapping: Mapping | None = None
-    name_id_format: Format | None = None
+    metadata_xml: Omissible[str] = Field(None, repr=False)
+    metadata_url: Omissible[str] = None
+    domains: Omissible[list[str]] = None
+    attribute_mapping: Omissible[Mapping] = None
+    name_id_format: Omissible[Format] = None
 
 
 class CreateProvider(ChangeProvider):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter
 
 from emulator.errors import ApiError
-from emulator.management.bodies import AllProjects, Body, Project
+from emulator.management.bodies import AllProjects, Body, Omissible, Project
 
 if TYPE_CHECKING:
     from emulator.store import Record
@@ -22,8 +22,8 @@ _KIND = "third_parties"
 class CreateIssuer(Body):
     """Body of POST: one of the three."""
 
-    oidc_issuer_url: str | None = None
-    jwks_url: str | None = None
+    oidc_issuer_url: Omissible[str] = None
+    jwks_url: Omissible[str] = None
     custom_jwks: Any = None
 
 

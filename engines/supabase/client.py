@@ -24,7 +24,7 @@ from engines.supabase.limits import Limiter, shared_limiter
 from engines.supabase.organizations import Organizations
 from engines.supabase.overview import Overview
 from engines.supabase.projects import Projects
-from engines.supabase.session import ATTEMPTS, Session, Timing
+from engines.supabase.session import ATTEMPTS, Session, Timing, tls
 from engines.supabase.signing_keys import SigningKeys
 from engines.supabase.third_party import ThirdParties
 
@@ -41,6 +41,7 @@ class ManagementClient:
     Attributes:
         organizations, projects, keys, configuration, overview, database, functions, function_secrets,
         signing_keys, third_parties, addons, hostnames, backups, buckets: the parts, by subject.
+        pause: waits a number of seconds, as the client itself does.
     """
 
     def __init__(
@@ -70,10 +71,12 @@ class ManagementClient:
             base_url=url,
             headers={"authorization": f"Bearer {_checked_token(token)}", "user-agent": "groundwork"},
             transport=transport,
+            verify=tls(),
             limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
         )
         limiter = limiter or shared_limiter(str(url), token)
         session = Session(self._http, token, limiter, timing or default_timing())
+        self.pause = session.pause
         self.organizations = Organizations(session)
         self.projects = Projects(session)
         self.keys = Keys(session)

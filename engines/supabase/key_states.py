@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from engines.supabase.errors import ConflictError, RejectedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from engines.supabase.client import ManagementClient
     from engines.supabase.signing_keys import Algorithm, SigningKey, State
@@ -73,7 +73,7 @@ def _about_key(name: str, key: WantedKey, old: WantedKey | None) -> Iterator[tup
     if old and old.algorithm != key.algorithm:
         text = f"a key keeps its algorithm, {old.algorithm}; add one with another name for {key.algorithm}"
         yield f"{name}.algorithm", text
-    if old and key.status not in _NEXT[old.status]:
+    if old and key.status not in _NEXT.get(old.status, {key.status}):
         yield f"{name}.status", f"a key that is {old.status} cannot become {key.status}"
 
 
@@ -102,7 +102,9 @@ def bring(
     live = {key.id: key for key in client.signing_keys.all(ref)}
     found = {name: ids[name] for name in wanted if ids.get(name) in live}
     for name in sorted(wanted.keys() - found.keys(), key=lambda name: (name != LEGACY, name)):
-        found[name] = _recognized(client, ref, (name, wanted[name]), found) or _made(
+        # A key that had another name in the stack is not the new one: who renames a key wants another.
+        taken = {*ids.values(), *found.values()}
+        found[name] = _recognized(client, ref, (name, wanted[name]), taken) or _made(
             client, ref, (name, wanted[name]), report
         )
     states = {key.id: key.status for key in client.signing_keys.all(ref)}
@@ -126,14 +128,14 @@ def let_go(client: ManagementClient, ref: str, ids: Mapping[str, str], report: C
 
 
 def _recognized(
-    client: ManagementClient, ref: str, named: tuple[str, WantedKey], taken: Mapping[str, str]
+    client: ManagementClient, ref: str, named: tuple[str, WantedKey], taken: Collection[str]
 ) -> str | None:
     """Find a key that is as wanted and belongs to no other name; None: it has to be made."""
     name, key = named
     legacy = client.signing_keys.legacy(ref) if key.algorithm == _SHARED_SECRET else None
     if name == LEGACY:
         return legacy.id if legacy else None
-    others = {*taken.values(), legacy.id if legacy else ""}
+    others = {*taken, legacy.id if legacy else ""}
     free = [
         one
         for one in client.signing_keys.all(ref)

@@ -12,13 +12,18 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from engines.supabase.errors import RejectedError
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from engines.supabase.client import ManagementClient
 
-# Nobody's requests wait longer than this for a policy that has to wait itself.
-_LOCK_TIMEOUT = "5s"
+# A policy waits for the requests that use the table, and new ones wait behind it: not longer than this.
+_LOCK_TIMEOUT = "500ms"
+_LOCK_TIMED_OUT = "55P03"
+_TRIES = 20
+_PAUSE_S = 1.0
 _SHOW = """
 select policyname as name, permissive, cmd, to_json(roles) as roles, qual, with_check
   from pg_policies where schemaname = 'storage' and tablename = 'objects'
@@ -109,7 +114,7 @@ def write_policies(
     if differing or gone:
         statements = [_drop(name) for name in (*gone, *differing)]
         statements += [_create(name, wanted[name]) for name in differing]
-        client.database.query(ref, _together(statements))
+        _run(client, ref, statements)
     return meant
 
 
@@ -119,7 +124,7 @@ def _tried(client: ManagementClient, ref: str, wanted: Mapping[str, Policy]) -> 
     keep = f"perform set_config({_SEEN}, array_to_json(seen)::text, true);"
     block = f"declare seen json[] := '{{}}'; one json; begin {trials} {keep} end"
     statements = [f"do {_text(block)}", f"select current_setting({_SEEN}) as seen"]
-    rows = client.database.query(ref, _together(statements))
+    rows = _run(client, ref, statements)
     return dict(zip(wanted, map(Definition.read, json.loads(rows[-1]["seen"])), strict=True))
 
 
@@ -134,6 +139,18 @@ def _trial(policy: Policy) -> str:
         "end;",
     )
     return ";\n".join(statements)
+
+
+def _run(client: ManagementClient, ref: str, statements: list[str]) -> list[dict[str, Any]]:
+    """Run statements in one transaction, and again while the table is in use for long."""
+    for _ in range(_TRIES - 1):
+        try:
+            return client.database.query(ref, _together(statements))
+        except RejectedError as error:
+            if _LOCK_TIMED_OUT not in str(error):
+                raise
+            client.pause(_PAUSE_S)
+    return client.database.query(ref, _together(statements))
 
 
 def _together(statements: list[str]) -> str:

@@ -23,7 +23,7 @@ _PAUSING = "PAUSING"
 _ACTIVE = frozenset({HEALTHY, "ACTIVE_UNHEALTHY"})
 # Awake, or on the way there; from any other state a project is restored, or the service says why not.
 _AWAKE = frozenset(
-    {HEALTHY, "ACTIVE_UNHEALTHY", "COMING_UP", "RESTORING", "RESTARTING", "UPGRADING", "RESIZING"}
+    {HEALTHY, "ACTIVE_UNHEALTHY", "COMING_UP", "UNKNOWN", "RESTORING", "RESTARTING", "UPGRADING", "RESIZING"}
 )
 _ADVICE = {
     "INIT_FAILED": "the platform could not create it; delete it, then run the update again",

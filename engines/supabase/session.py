@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import random
@@ -24,6 +25,7 @@ from engines.supabase.errors import (
 from engines.supabase.limits import LONGEST_WAIT_S, retry_after_s, wait_asked_s
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterable, Mapping
 
     from engines.supabase.errors import SupabaseError
@@ -42,6 +44,12 @@ _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.Pr
 _HOPELESS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 
 _log = logging.getLogger("engines.supabase")
+
+
+@functools.cache
+def tls() -> ssl.SSLContext:
+    """Give the certificates that the platform is known by; to read them takes longer than a request."""
+    return httpx.create_ssl_context()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from engines.supabase.creation import create_once
 from engines.supabase.errors import ConflictError, ForbiddenError, NotFoundError
 from engines.supabase.limits import Limiter
 from engines.supabase.models import project_url
-from engines.supabase.session import Call, Reply, Session
+from engines.supabase.session import Call, Reply, Session, tls
 from engines.supabase.wire import Answer, segment
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Storage:
             timing: how to wait; None: with the clock.
         """
         headers = {"user-agent": "groundwork", **_key_headers(key)}
-        self._http = httpx.Client(base_url=url, headers=headers, transport=transport)
+        self._http = httpx.Client(base_url=url, headers=headers, transport=transport, verify=tls())
         self._session = _StorageSession(self._http, key, Limiter(), timing or default_timing())
 
     def __enter__(self) -> Self:

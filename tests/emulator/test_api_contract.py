@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any, cast
 import jsonschema
 import pytest
 
-from emulator import server
-from emulator.options import Options
 from tests.contract_calls import MORE
+from tests.served_routes import served
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import httpx
 
@@ -269,19 +267,9 @@ def test_answer_is_as_documented(
     operations.check_answer(answer)
 
 
-def test_every_served_route_is_checked(tmp_path: Path) -> None:
+def test_every_served_route_is_checked() -> None:
     """A new route comes with a call in this file."""
-    options = Options(host="", port=0, data=tmp_path, token="t", rate_limit=0, stop=False)
-    app = server.application(cast("Any", None), options)
-
-    served = {
-        (method, path.replace("{key_id}", "{id}"))
-        for path, operations in app.openapi()["paths"].items()
-        for method in (name.upper() for name in operations)
-        if path.startswith(("/v1/", "/v2/"))
-    }
-
-    assert served == set(CALLS) | APART
+    assert served() == {f"{method} {path}" for method, path in set(CALLS) | APART}
 
 
 def test_every_served_route_is_documented(contract: Contract, operations: Operations) -> None:

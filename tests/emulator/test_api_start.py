@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from emulator import options
+from emulator.__main__ import _listen
 from tests.fix_emulator import DEADLINE_S, ROOT, Emulator, processes
 
 if TYPE_CHECKING:
@@ -143,6 +145,31 @@ def test_unreadable_record_is_refused(own_emulator: Emulator) -> None:
     damaged.unlink()
 
     assert line.startswith(f"emulator: cannot read the records in {own_emulator.data / 'state'}: ")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--project", "short", "'short' is no project's reference (20 letters from a to z)"),
+        ("--organization", "a b", "'a b' is no organization's slug"),
+        ("--step-seconds", "soon", "'soon' is no time"),
+    ],
+)
+def test_values_of_options_are_checked(option: str, value: str, said: str, tmp_path: Path) -> None:
+    """A wrong value is a usage error that names it, and nothing is made."""
+    done = run("--data", str(tmp_path / "data"), option, value)
+
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_connections_send_at_once(tmp_path: Path) -> None:
+    """The socket names its protocol, or asyncio would leave Nagle's algorithm on, and answers wait 40 ms."""
+    chosen = options.Options(host="127.0.0.1", port=0, data=tmp_path, token="t", rate_limit=0, stop=False)
+
+    with _listen(chosen) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
 
 
 def test_wrong_usage_is_status_2() -> None:

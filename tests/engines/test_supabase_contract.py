@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 # Made of other calls; `configuration` has its own tests, section by section.
 COMPOSED = {
-    *(("projects", f"wait_until_{state}") for state in ("healthy", "paused", "resized")),
-    *(("projects", name) for name in ("wake", "put_to_sleep")),
+    ("projects", name)
+    for name in ("wait_until_healthy", "wait_until_paused", "wait_until_resized", "wake", "put_to_sleep")
 }
 OTHERS = {"configuration"}
 # Sections of which nothing is required in an answer.

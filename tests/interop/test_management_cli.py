@@ -6,16 +6,17 @@ import json
 import os
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from engines import supabase
 from engines.supabase import ManagementClient
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.fix_emulator import Emulator, Project
 
@@ -42,6 +43,15 @@ class Cli:
 
     def run_bare(self, *arguments: str) -> str:
         """Run a command and give what it says; it has to succeed."""
+        done = self._run(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command on the project and tell how it ended."""
+        return self._run(*arguments, f"--remote={self.project.ref}")
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
@@ -54,7 +64,7 @@ class Cli:
             "SUPABASE_YES": "1",
             "NO_COLOR": "1",
         }
-        done = subprocess.run(
+        return subprocess.run(
             [str(self.binary), *arguments],
             cwd=self.home,
             env=environment,
@@ -64,8 +74,6 @@ class Cli:
             check=False,
             timeout=120,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +156,19 @@ def test_functions(management_cli: Cli, beside_cli: ManagementClient) -> None:
     assert beside_cli.functions.all(ref) == ()
 
 
+def test_several_functions(management_cli: Cli, beside_cli: ManagementClient) -> None:
+    """Functions that the CLI deploys together are put into service together."""
+    ref, folder = management_cli.project.ref, management_cli.home / "supabase" / "functions"
+    (folder / "other").mkdir()
+    (folder / "other" / "index.ts").write_text(MODULE, encoding="utf-8")
+    management_cli.run("functions", "deploy", "hello", "other", "--use-api")
+    deployed = {one.slug: one.version for one in beside_cli.functions.all(ref)}
+    for slug in deployed:
+        beside_cli.functions.delete(ref, slug)
+
+    assert deployed == {"hello": 1, "other": 1}
+
+
 def test_configuration(management_cli: Cli, beside_cli: ManagementClient) -> None:
     """The CLI finds no difference after the client's change, and the client reads what the CLI pushes."""
     ref, config = management_cli.project.ref, management_cli.home / "supabase" / "config.toml"
@@ -163,6 +184,104 @@ def test_configuration(management_cli: Cli, beside_cli: ManagementClient) -> Non
     assert beside_cli.configuration.read(ref, supabase.AuthSettings).site_url == "https://two.test"
 
 
+CHANGES = (
+    supabase.AuthSettings.of(
+        {
+            "site_url": "https://one.test",
+            "jwt_exp": 1800,
+            "disable_signup": True,
+            "password_min_length": 10,
+            "mailer_autoconfirm": False,
+            "mailer_otp_exp": 900,
+        }
+    ),
+    supabase.PostgrestSettings.of(
+        {"max_rows": 500, "db_schema": "public,private", "db_extra_search_path": "public,extensions"}
+    ),
+    supabase.StorageSettings.of({"fileSizeLimit": 20 * 1024 * 1024}),
+    supabase.SslSettings.of({"database": True}),
+    supabase.NetworkSettings.of({"dbAllowedCidrs": ["8.8.8.0/24"], "dbAllowedCidrsV6": ["2001:db8::/32"]}),
+    supabase.PostgresSettings.of({"statement_timeout": "10s"}),
+    supabase.PoolerSettings.of({"default_pool_size": 25}),
+)
+
+
+def test_client_leaves_no_difference_to_the_cli(management_cli: Cli, emulator: Emulator) -> None:
+    """After the client's changes of seven sections, a config.toml that says the same differs in nothing."""
+    ref = emulator.create("same").ref
+    config = management_cli.home / "supabase" / "config.toml"
+    config.write_bytes((Path(__file__).parent / "settings.toml").read_bytes())
+    before = management_cli.run_bare("config", "diff", f"--remote={ref}")
+    with ManagementClient(emulator.api_url, emulator.token) as client:
+        for settings in CHANGES:
+            client.configuration.change(ref, settings)
+    after = management_cli.run_bare("config", "diff", f"--remote={ref}")
+
+    assert "12 update" in before
+    assert "No config differences found." in after
+
+
+def test_projects_are_made_and_deleted(management_cli: Cli, beside_cli: ManagementClient) -> None:
+    """A project of the CLI is the client's, and is gone when the CLI has deleted it."""
+    where = ("--org-id", "groundwork", "--region", "eu-central-1", "--size", "small")
+    management_cli.run_bare("projects", "create", "by-cli", *where, "--db-password", "Pw123456!x")
+    made = next(one for one in beside_cli.projects.all() if one.name == "by-cli")
+    management_cli.project.emulator.wait_for_status(made.ref, "ACTIVE_HEALTHY")
+    listed = management_cli.run_bare("projects", "list")
+    management_cli.run_bare("projects", "delete", made.ref)
+
+    assert made.region == "eu-central-1"
+    assert made.ref in listed
+    until(lambda: made.ref not in {one.ref for one in beside_cli.projects.all()}, 60, what="it to be gone")
+
+
+def test_sql_and_types(management_cli: Cli) -> None:
+    """The CLI's tables are in the types and the advice that it asks for; its read-only SQL writes nothing."""
+    table = "create table notes (id int primary key, word text); grant select on notes to anon;"
+    management_cli.run("db", "query", f"{table} create type mood as enum ('sad', 'ok')")
+    delete = "with gone as (delete from notes returning id) select * from gone"
+    refused = management_cli.ask("db", "query", delete, "--read-only")
+    types = management_cli.ask("gen", "types", "--lang", "typescript").stdout
+    file = management_cli.home / "types.ts"
+    file.write_text(types, encoding="utf-8")
+    parsed = subprocess.run(
+        [management_cli.binary.with_name("esbuild"), file], capture_output=True, check=False
+    )
+    advice = management_cli.run("db", "advisors", "--type", "security")
+    management_cli.run("db", "query", "drop table notes; drop type mood")
+
+    assert refused.returncode == 1
+    assert "in a read-only transaction" in refused.stdout + refused.stderr
+    assert parsed.returncode == 0, parsed.stderr
+    assert "word: string | null" in types
+    assert 'mood: "sad" | "ok"' in types
+    assert "Table `public.notes` is public, but RLS has not been enabled." in advice
+
+
+def test_branches(management_cli: Cli) -> None:
+    """A branch of the CLI is listed beside the default one, until it is deleted."""
+    management_cli.run("branches", "create", "feature")
+    listed = management_cli.run("branches", "list")
+    management_cli.run("branches", "delete", "feature")
+    after = management_cli.run("branches", "list")
+
+    assert "feature" in listed
+    assert "main" in listed
+    assert "feature" not in after
+
+
+def test_vanity_subdomain(management_cli: Cli) -> None:
+    """A name that is free is taken, shown and given up."""
+    name = ("--desired-subdomain", "acme-by-cli", "--experimental")
+    free = management_cli.run("vanity-subdomains", "check-availability", *name)
+    management_cli.run("vanity-subdomains", "activate", *name)
+    shown = management_cli.run("vanity-subdomains", "get", "--experimental")
+    management_cli.run("vanity-subdomains", "delete", "--experimental")
+
+    assert "available: true" in free
+    assert "acme-by-cli.supabase.co" in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "shown"),
     [
@@ -170,6 +289,12 @@ def test_configuration(management_cli: Cli, beside_cli: ManagementClient) -> Non
         (("backups", "list"), "WALG"),
         (("db", "query", "select 40 + 2 as answer", "--read-only"), "42"),
         (("functions", "list"), "SLUG"),
+        (("network-bans", "get", "--experimental"), "[]"),
+        (("network-bans", "remove", "--db-unban-ip", "203.0.113.9", "--experimental"), "Successfully"),
+        (("postgres-config", "get", "--experimental"), "Parameter"),
+        (("ssl-enforcement", "get", "--experimental"), "SSL"),
+        (("network-restrictions", "get", "--experimental"), "DB Allowed"),
+        (("encryption", "get-root-key", "--experimental"), ""),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else "",
 )

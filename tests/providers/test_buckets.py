@@ -9,7 +9,9 @@ import pytest
 from engines.supabase import ConflictError, NotFoundError, RejectedError
 from engines.supabase.policies import read_policies
 from engines.supabase.storage import open_storage
+from providers import _cloud
 from providers.buckets import BucketProvider
+from tests.fix_management import PROJECT, REF, Service, answer
 
 if TYPE_CHECKING:
     from engines.supabase.storage import StoredBucket
@@ -139,6 +141,22 @@ def test_wrong_condition_fails_in_postgresql_s_words(driver: Driver) -> None:
 
     outs = driver.create(BUCKETS, bucket="strict", public=False, policies={"p": READS})
     BUCKETS.delete("id", {**outs, "made": True})
+
+
+def test_bucket_of_a_paused_project_is_as_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The services of a paused project do not answer: a refresh changes nothing."""
+    service = Service(answer(200, {**PROJECT, "status": "INACTIVE"}))
+    monkeypatch.setattr(_cloud, "client", lambda *_: service.client())
+    outs: dict[str, Any] = {
+        "api_url": "https://paused.test",
+        "access_token": "t",
+        "project_ref": REF,
+        "bucket": "b",
+    }
+    outs |= {"policies": {"p": READS}, "shown": {}, "made": True}
+
+    assert BUCKETS.read("id", outs).outs == outs
+    assert len(service.requests) == 1
 
 
 def test_project_that_is_gone_leaves_the_state(driver: Driver) -> None:

@@ -110,6 +110,15 @@ def test_killed_after_any_write_converges(
     assert driver.refreshed(KEYS, again) == again
 
 
+def test_another_name_is_another_key(driver: Driver) -> None:
+    """A stack that names its key anew gets a new one; the former one stays, and its tokens are good."""
+    outs = driver.create(KEYS, keys={"a": es256("in_use")})
+    again = driver.update(KEYS, outs, keys={"b": es256("in_use")})
+
+    assert again["ids"]["b"] != outs["ids"]["a"]
+    assert driver.client.signing_keys.get(driver.ref, outs["ids"]["a"]).status == "previously_used"
+
+
 def test_lost_answer_makes_no_second_key(driver: Driver) -> None:
     """A key whose answer was lost is found and is the one."""
     outs = driver.create(KEYS, keys={"a": es256("in_use")})

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.settings.reading import CANARY, load, problems
 
+PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 IN_USE = {"status": "in_use"}
 
 
@@ -122,3 +125,14 @@ def test_all_mistakes_are_told_at_once() -> None:
     )
     for key in ("functions.f.dir", "buckets.b.file_size_limit", "api_keys.jobs.type"):
         assert f"groundwork:supabase.{key}: " in message
+
+
+def test_the_example_of_the_documentation_is_good() -> None:
+    """What the page shows can be copied."""
+    blocks = PAGE.read_text(encoding="utf-8").split("```")
+    example = next(block for block in blocks if "function_secrets:" in block).removeprefix("yaml\n")
+    supabase = yaml.safe_load(example.replace("{ secure: … }", CANARY))["groundwork:supabase"]
+    settings = load({"supabase": supabase}).supabase
+
+    assert settings.buckets["avatars"].settings["file_size_limit"] == 5_000_000
+    assert settings.functions["hello"].entrypoint == "index.ts"
