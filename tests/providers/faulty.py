@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import ssl
 import threading
 import time
 from contextlib import contextmanager
@@ -117,9 +116,6 @@ class Haste:
             patch.setattr(module, "default_timing", self.timing)
         patch.setattr(supabase.client, "shared_limiter", lambda _url, _token: limiter)
         patch.setattr(engines.supabase.storage, "Limiter", partial(Limiter, self.pause, self.clock))
-        # Clients of loopback need none, and one takes longer than all their requests.
-        context = ssl.create_default_context()
-        patch.setattr(ssl, "create_default_context", lambda **_: context)
         patch.setattr(_access, "_PAUSES_S", (SECOND_S, SECOND_S))
         patch.setattr(owner, "_PAUSE_S", SECOND_S)
         send = httpx.HTTPTransport.handle_request
