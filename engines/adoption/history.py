@@ -40,7 +40,8 @@ class History:
         if not self.table:
             return "no migration history"
         latest = f", the latest is {self.versions[-1]}" if self.versions else ""
-        return f"{len(self.versions)} migrations in {self.table}{latest}"
+        number = f"{len(self.versions)} migration{'' if len(self.versions) == 1 else 's'}"
+        return f"{number} in {self.table}{latest}"
 
 
 def history_of(live: Live) -> History:

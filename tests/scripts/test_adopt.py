@@ -151,7 +151,7 @@ def test_database_is_told(chosen: Adopted) -> None:
     assert "schemas: billing (1 table, 1 without row level security), public (1 table)" in text
     assert "roles: auditor" in text
     assert "cron jobs: nightly (0 3 * * *)" in text
-    history = "1 migrations in supabase_migrations.schema_migrations, the latest is 20260101000000"
+    history = "1 migration in supabase_migrations.schema_migrations, the latest is 20260101000000"
     assert f"history: {history}" in text
     assert "put the migration files into migrations/, then compare: `scripts/db list --dir migrations" in text
 

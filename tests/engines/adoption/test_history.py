@@ -22,7 +22,7 @@ OLD = ("id", "hash", "created_at")
 @pytest.mark.parametrize(
     ("catalog", "versions", "layout", "text"),
     [
-        (Catalog(has_supabase=True), ("20260101000000",), "supabase", "1 migrations in supabase_migrations."),
+        (Catalog(has_supabase=True), ("20260101000000",), "supabase", "1 migration in supabase_migrations."),
         (Catalog(has_supabase=True), ("001", "002"), "numbered", "the latest is 002"),
         (Catalog(has_supabase=True), (), "auto", "0 migrations in supabase_migrations.schema_migrations"),
         (Catalog(drizzle=OLD), ("1",), "drizzle", "(Drizzle 0.x)"),
