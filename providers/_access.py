@@ -198,7 +198,19 @@ def _known(olds: Props, news: Props) -> Props | None:
     if props.keys() >= set(REACH):
         return props
     dsn = {**olds, **news}.get("dsn")
-    return {"dsn": dsn} if isinstance(dsn, str) else None
+    if isinstance(dsn, str):
+        return {"dsn": dsn}
+    return _located(props) if props.keys() >= set(_cloud.REACH) else None
+
+
+def _located(props: Props) -> Props | None:
+    """Ask where the database of a project listens that is about to be adopted; None: nobody says."""
+    try:
+        with _cloud.client(props, engines.supabase.default_timing(attempts=2)) as client:
+            address = client.projects.session_pooler(props["project_ref"])
+    except engines.supabase.SupabaseError:
+        return None
+    return {**props, **{name: getattr(address, name) for name in ADDRESS}}
 
 
 def url(props: Props, user: str, password: str | None) -> str:

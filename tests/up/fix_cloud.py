@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
+import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -15,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 from pulumi import automation as auto
 
 from tests.fix_emulator import wait_until
-from tests.fix_program import Program, open_program, scratch
+from tests.fix_program import Program, copy_program, environment, open_program, open_stack, scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -126,6 +128,26 @@ def open_cloud(stack: str, emulator: Emulator) -> Cloud:
     }.items():
         program.stack.set_config(f"groundwork:{key}", auto.ConfigValue(value, secret=True), path=True)
     return Cloud(program, emulator)
+
+
+def adopt(cloud: Cloud) -> Program:
+    """Write a stack file for a project that is there, in another clone, as a user would."""
+    folder = copy_program(scratch())
+    env = {
+        **environment(folder, f"file://{folder}/.local/state"),
+        "SUPABASE_ACCESS_TOKEN": cloud.emulator.token,
+    }
+    (folder / ".local" / "state").mkdir(parents=True)
+    command = ["scripts/adopt", cloud.ref, "--stack", "adopted"]
+    where = ["--api-url", cloud.emulator.api_url, "--root", str(folder)]
+    done = subprocess.run(
+        [*command, *where], cwd=folder, env={**os.environ, **env}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    stack = open_stack(folder, "adopted", env)
+    token = auto.ConfigValue(cloud.emulator.token, secret=True)
+    stack.set_config("groundwork:supabase.access_token", token, path=True)
+    return Program(folder, stack, env)
 
 
 def _configure(path: Path, api_url: str) -> None:

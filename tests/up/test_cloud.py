@@ -12,7 +12,7 @@ import pytest
 from pulumi import automation as auto
 
 from tests.fix_emulator import Emulator
-from tests.up.fix_cloud import CANARY, Cloud, open_cloud, opening, plain_state, words, written_words
+from tests.up.fix_cloud import CANARY, Cloud, adopt, open_cloud, opening, plain_state, words, written_words
 from tests.up.fix_local import exported, pulumi, resource
 
 if TYPE_CHECKING:
@@ -120,6 +120,17 @@ def test_drift_is_shown_by_field_and_repaired(staging: Cloud) -> None:
     assert staging.api("GET", "/config/auth").json()["jwt_exp"] == 3600
     staging.program.preview()
     assert staging.program.changed() == {}
+
+
+def test_an_adopted_project_has_nothing_to_change(staging: Cloud) -> None:
+    """The first preview of a stack file that was made of a live project finds no difference in it."""
+    program = adopt(staging)
+
+    said = program.preview().stdout
+
+    assert "drift: " not in said
+    assert "pending: " not in said
+    assert "the database is not reachable yet" not in said
 
 
 def test_ten_projects_stay_within_the_rate_limit(staging: Cloud) -> None:
