@@ -11,10 +11,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, LiteralString
 
+import psycopg
 from psycopg import sql
 
 if TYPE_CHECKING:
-    import psycopg
+    from collections.abc import Iterable
 
     Session = psycopg.Connection[tuple[object, ...]]
 
@@ -65,9 +66,7 @@ class Acting:
     @property
     def begin(self) -> str:
         """Give the statements that make a session as one of the role's own begins."""
-        template = sql.SQL("select pg_catalog.set_config({}, {}, false)")
-        settings = [template.format(*map(sql.Literal, pair)).as_string(None) for pair in self.settings]
-        return ";".join([self.take, *settings])
+        return ";".join([self.take, *map(_set, self.settings)])
 
 
 def role_behind(login: str) -> str | None:
@@ -94,4 +93,26 @@ def acting(session: Session) -> Acting | None:
     # The name is the platform's custom; what counts is what the login may become.
     role = roles[0] if len(roles) == 1 else role
     rows = session.execute(_SETTINGS, [role]).fetchall()
-    return Acting(role, tuple((str(name), str(value)) for name, value in rows))
+    settings = tuple((str(name), str(value)) for name, value in rows)
+    if _takes(session, settings):
+        return Acting(role, settings)
+    # One that means nothing any more is a mere warning to a session of the role's own.
+    return Acting(role, tuple(pair for pair in settings if _takes(session, [pair])))
+
+
+def _takes(session: Session, settings: Iterable[tuple[str, str]]) -> bool:
+    """Set what a session begins with; tell whether the server takes it, all or nothing."""
+    text = ";".join(map(_set, settings))
+    try:
+        if text:
+            session.execute(text.encode())
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error:
+        return False
+    return True
+
+
+def _set(pair: tuple[str, str]) -> str:
+    template = sql.SQL("select pg_catalog.set_config({}, {}, false)")
+    return template.format(*map(sql.Literal, pair)).as_string(None)

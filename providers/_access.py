@@ -117,7 +117,8 @@ def _ask(props: Props, *, read_only: bool) -> _Held:
             project = client.projects.get(props["project_ref"])
             if not project.is_active:
                 raise engines.postgres.DatabaseUnreachableError(
-                    f"project {project.ref} is {project.status}, so its database cannot be reached"
+                    f"project {project.ref} is {project.status}, so its database cannot be reached; run this "
+                    "again when it is active (groundwork:supabase.paused: false wakes one that is paused)"
                 ) from None
             return _Held("", "", time.monotonic() + _REFUSED_S, str(error))
     margin = min(_MARGIN_S, login.ttl_seconds / _MARGIN_PART)
@@ -166,6 +167,29 @@ def remove(props: Props, operation: Callable[[str], None]) -> None:
         run(props, operation)
     except engines.supabase.NotFoundError:
         return
+
+
+def look(props: Props, operation: Callable[[str], T], *, read_only: bool = False) -> T | None:
+    """Look as `run` does for a refresh; None: the project sleeps, and what is in it stays as it is.
+
+    Args:
+        props: as for `run`.
+        operation: what to look at.
+        read_only: as for `run`.
+    """
+    try:
+        return run(props, operation, read_only=read_only)
+    except engines.postgres.DatabaseUnreachableError:
+        if not _is_asleep(props):
+            raise
+        return None
+
+
+def _is_asleep(props: Props) -> bool:
+    if "dsn" in props:
+        return False
+    with _cloud.client(props) as client:
+        return client.projects.get(props["project_ref"]).is_asleep
 
 
 def preview(olds: Props, news: Props, operation: Callable[[str], T]) -> T | None:

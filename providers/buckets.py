@@ -13,13 +13,12 @@ from providers._crud import Props, reporter
 from providers._named import NamedProvider, before, leave, named, put
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from engines.supabase import ManagementClient
     from engines.supabase.policies import Definition, Policy
     from engines.supabase.storage import Storage, StoredBucket
 
-_PAUSED = frozenset({"INACTIVE", "PAUSING"})
 # What stands for "no limit of its own": a top-level input cannot be null.
 _NO_LIMIT: dict[str, Any] = {"file_size_limit": 0, "allowed_mime_types": []}
 
@@ -68,9 +67,9 @@ def _delete(client: ManagementClient, props: Props) -> None:
             storage.delete(props["bucket"])
     else:
         leave(props, f"the bucket {props['bucket']}")
-    if props["policies"]:
-        names = list(props["policies"])
-        engines.supabase.policies.write_policies(client, props["project_ref"], {}, names)
+    engines.supabase.policies.write_policies(
+        client, props["project_ref"], {}, _leaving(client, props, props["policies"])
+    )
 
 
 def _open(client: ManagementClient, props: Props) -> Storage:
@@ -109,13 +108,16 @@ def _write_bucket(storage: Storage, props: Props) -> bool:
 def _write_policies(client: ManagementClient, olds: Props, news: Props) -> dict[str, Definition]:
     """Bring the stack's policies in line, and drop those that left the stack."""
     ref, policies = news["project_ref"], _policies(news)
-    gone = [name for name in olds.get("policies", {}) if name not in policies]
-    if gone:
-        live = engines.supabase.policies.read_policies(client, ref)
-        gone = [name for name in gone if not _moved(olds, name, live.get(name))]
-    if not policies and not gone:
-        return {}
+    gone = _leaving(client, olds, olds.get("policies", {}).keys() - policies.keys())
     return engines.supabase.policies.write_policies(client, ref, policies, gone)
+
+
+def _leaving(client: ManagementClient, props: Props, names: Collection[str]) -> dict[str, Definition]:
+    """Give those of a bucket's policies that are there and still its own."""
+    if not names:
+        return {}
+    live = engines.supabase.policies.read_policies(client, props["project_ref"])
+    return {name: live[name] for name in names if name in live and not _moved(props, name, live[name])}
 
 
 def _settings(props: Props) -> dict[str, Any]:
@@ -131,9 +133,9 @@ def _policies(props: Props) -> dict[str, Policy]:
     return {name: within(props["bucket"], policy) for name, policy in props["policies"].items()}
 
 
-def _moved(olds: Props, name: str, live: Definition | None) -> bool:
+def _moved(olds: Props, name: str, live: Definition) -> bool:
     """Tell whether a policy that left this bucket belongs to another one of the stack by now."""
-    if live is None or live.values() == (olds.get("shown") or {}).get(name):
+    if live.values() == (olds.get("shown") or {}).get(name):
         return False
     text = f"{live.using} {live.check}"
     return "bucket_id" in text and f"'{olds['bucket']}'" not in text
@@ -143,7 +145,7 @@ def _stored_now(props: Props) -> tuple[Mapping[str, StoredBucket], Mapping[str, 
     """Read all buckets and policies; None: the project is paused, and its services do not answer."""
     with _cloud.client(props) as client:
         project = client.projects.get(props["project_ref"])
-        if project.status in _PAUSED:
+        if project.is_asleep:
             return None
         with engines.supabase.storage.open_storage(client, project, props["api_url"]) as storage:
             buckets = {one.id: one for one in storage.all()}

@@ -71,9 +71,11 @@ class MigrationsProvider(DatabaseProvider):
         """Report the live history; the version that this phase ended with stays while it is there."""
         folder = _folder(props)
         try:
-            plan = _access.run(props, lambda dsn: engines.migrations.inspect(dsn, folder), read_only=True)
+            plan = _access.look(props, lambda dsn: engines.migrations.inspect(dsn, folder), read_only=True)
         except engines.supabase.NotFoundError:
             return ReadResult(None, {})
+        if plan is None:
+            return ReadResult(id_, plain(props))
         reached = props["latest"] in plan.applied
         latest = props["latest"] if reached else plan.latest or ""
         return ReadResult(id_, {**plain(props), "applied": len(plan.applied), "latest": latest})

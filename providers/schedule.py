@@ -28,9 +28,12 @@ class CronJobProvider(DatabaseProvider):
         """Look at the live job; one that was removed by hand leaves the state and is made again."""
         try:
             # pg_cron shows a role its own jobs only, so that a login which may only read sees none.
-            live = {job.name: job for job in _access.run(props, engines.cron.read_jobs)}
+            jobs = _access.look(props, engines.cron.read_jobs)
         except engines.supabase.NotFoundError:
             return ReadResult(None, {})
+        if jobs is None:
+            return ReadResult(id_, plain(props))
+        live = {job.name: job for job in jobs}
         if props["job"] not in live:
             return ReadResult(None, {})
         job = live[props["job"]]

@@ -15,6 +15,7 @@ def equal(wanted: Any, live: Any) -> bool:
 
     Numbers are compared by value, an unset text is an empty one, lists in a text (`a, b`) do not depend on
     blanks, lists of networks and the like not on their order, and of a group only the wanted members count.
+    In prose, such as the text of a mail, blanks count.
     """
     if isinstance(wanted, dict):
         shown = live if isinstance(live, dict) else {}
@@ -32,4 +33,6 @@ def differing(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, A
 
 
 def _parts(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",")]
+    parts = [part.strip() for part in text.split(",")]
+    is_prose = any(len(part.split()) > 1 for part in parts)
+    return [text.strip()] if is_prose else parts

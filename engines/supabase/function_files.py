@@ -32,10 +32,13 @@ def read_files(folder: Path) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     left = LARGEST_SOURCE
     for name, path in sorted(_walk(folder)):
-        left -= _size(path)
-        if left < 0:
-            raise FunctionFilesError(_too_large(folder))
-        files[name] = path.read_bytes()
+        try:
+            left -= path.stat().st_size
+            if left < 0:
+                raise FunctionFilesError(_too_large(folder))
+            files[name] = path.read_bytes()
+        except OSError as error:
+            raise FunctionFilesError(f"{path} cannot be read: {error.strerror}") from None
     return files
 
 
@@ -63,13 +66,6 @@ def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
 
 def _counts(name: str) -> bool:
     return not name.startswith(".") and name not in _SKIPPED
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError as error:
-        raise FunctionFilesError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _too_large(folder: Path) -> str:

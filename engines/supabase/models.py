@@ -54,6 +54,11 @@ class Project:
         """Whether its database is there, whatever else is not well."""
         return self.status.startswith("ACTIVE_")
 
+    @property
+    def is_asleep(self) -> bool:
+        """Whether it is paused, or about to be, so that none of its services answers."""
+        return self.status in {"INACTIVE", "PAUSING"}
+
     @classmethod
     def read(cls, raw: dict[str, Any]) -> Project:
         """Read it from an answer; raises KeyError when that is something else."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from engines.supabase.errors import RejectedError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from engines.supabase.client import ManagementClient
 
@@ -98,21 +98,30 @@ def read_policies(client: ManagementClient, ref: str) -> dict[str, Definition]:
 
 
 def write_policies(
-    client: ManagementClient, ref: str, wanted: Mapping[str, Policy], dropped: Collection[str] = ()
+    client: ManagementClient,
+    ref: str,
+    wanted: Mapping[str, Policy],
+    dropped: Mapping[str, Definition] | None = None,
 ) -> dict[str, Definition]:
     """Make, change and drop policies by name, and give those that are wanted as PostgreSQL keeps them.
 
     What is as it should be already is not touched, others are left alone, and all is done or nothing.
 
+    Args:
+        client: what to ask.
+        ref: the project.
+        wanted: by name.
+        dropped: as they were found; one that somebody changed since then is theirs, and stays.
+
     Raises:
         SupabaseError: one of its kinds; RejectedError holds PostgreSQL's own words about a condition.
     """
-    live = read_policies(client, ref)
+    live = read_policies(client, ref) if wanted else {}
     meant = {} if not wanted else _tried(client, ref, wanted)
     differing = [name for name in wanted if live.get(name) != meant[name]]
-    gone = [name for name in dropped if name in live]
-    if differing or gone:
-        statements = [_drop(name) for name in (*gone, *differing)]
+    if differing or dropped:
+        statements = [_drop_unchanged(*found) for found in (dropped or {}).items()]
+        statements += [_drop(name) for name in differing]
         statements += [_create(name, wanted[name]) for name in differing]
         _run(client, ref, statements)
     return meant
@@ -175,6 +184,16 @@ def _confined(bucket: str, condition: str | None) -> str:
     if not condition:
         return inside
     return condition if _BUCKET.search(condition) else f"{inside} and ({condition}\n)"
+
+
+def _drop_unchanged(name: str, found: Definition) -> str:
+    conditions = {"qual": found.using, "with_check": found.check}
+    same = [
+        f"{column} is not distinct from {'null' if text is None else _text(text)}"
+        for column, text in conditions.items()
+    ]
+    there = f"{_SHOW} and {' and '.join((f'policyname = {_text(name)}', *same))}"
+    return f"do {_text(f'begin if exists ({there}) then {_drop(name)}; end if; end')}"
 
 
 def _drop(name: str) -> str:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import httpx
 import pytest
 
 from engines.supabase import FunctionFilesError, function_files
 from tests.fix_management import REF, Service
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FORM = (
     "--B\r\nContent-Disposition: form-data; name=metadata\r\n\r\n{}\r\n"
@@ -49,3 +46,15 @@ def test_links_and_hidden_files(tmp_path: Path) -> None:
     (folder / "gone.ts").symlink_to(tmp_path / "none")
     with pytest.raises(FunctionFilesError, match=r"gone\.ts cannot be read: No such file"):
         function_files.read_files(folder)
+
+
+def test_file_of_somebody_else_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is there and may not be read is an error of ours, with its name."""
+    (tmp_path / "index.ts").write_text("1")
+
+    def refuse(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(FunctionFilesError, match=r"index\.ts cannot be read: Permission denied"):
+        function_files.read_files(tmp_path)

@@ -89,9 +89,11 @@ def test_policies_are_made_compared_and_dropped(platform: ManagementClient, name
 
     changed = {'own "files"': Policy.within("it's", {**OWN, "roles": ["public"]})}
     assert write_policies(platform, ref, changed)['own "files"'].roles == ("public",)
-    write_policies(platform, ref, {}, dropped=['own "files"', "gone"])
+    own = read_policies(platform, ref)['own "files"']
+    write_policies(platform, ref, {}, {'own "files"': own, "gone": own, "it's mine": own})
     assert read_policies(platform, ref).keys() == {"it's mine"}
-    write_policies(platform, ref, {}, dropped=["it's mine"])
+    write_policies(platform, ref, {}, read_policies(platform, ref))
+    assert not read_policies(platform, ref)
 
 
 def test_existing_policy_is_recognized(platform: ManagementClient, named_project: Project) -> None:
@@ -104,7 +106,7 @@ def test_existing_policy_is_recognized(platform: ManagementClient, named_project
     for using in ({}, {"using": "bucket_id='a'"}):
         write_policies(platform, named_project.ref, {"reads": Policy.within("a", {**values, **using})})
     assert named_project.sql("select oid from pg_policy where polname = 'reads'") == before
-    write_policies(platform, named_project.ref, {}, dropped=["reads"])
+    write_policies(platform, named_project.ref, {}, read_policies(platform, named_project.ref))
 
 
 def test_wrong_condition_changes_nothing(platform: ManagementClient, named_project: Project) -> None:
@@ -133,4 +135,4 @@ def test_table_in_use_is_waited_for(platform: ManagementClient, named_project: P
 
     assert tries == [1.0, 1.0]
     assert "patient" in read_policies(platform, named_project.ref)
-    write_policies(platform, named_project.ref, {}, dropped=["patient"])
+    write_policies(platform, named_project.ref, {}, read_policies(platform, named_project.ref))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 import time
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-# A pause of a second takes this long; a request counts as lost after so many seconds.
+# A pause of a second takes this long; while requests are to be lost, one is after so many seconds.
 SECOND_S = 0.002
 TIMEOUT_S = 0.1
 LATE_S = 0.12
@@ -63,6 +64,10 @@ LOST: list[dict[str, Any]] = [{"kind": "slow", "seconds": LATE_S}, {"kind": "cut
 CARRIED_OUT: list[dict[str, Any]] = [{"kind": "late", "seconds": LATE_S}, {"kind": "cut_after"}]
 
 
+# Kinds that let a caller wait.
+WAITING = frozenset({"slow", "late"})
+
+
 def readings(routes: list[Route]) -> Iterator[list[dict[str, Any]]]:
     """Give the faults of each trial of something that only reads, many things at once."""
     for fault in (*PASSING, *LOST):
@@ -90,6 +95,7 @@ class Haste:
     def __init__(self) -> None:
         """Begin now."""
         self._mine = threading.local()
+        self._longest_s = math.inf
         self.requests: list[Route] | None = None
 
     def pause(self, seconds: float) -> None:
@@ -107,7 +113,16 @@ class Haste:
 
     def timing(self, *, timeout_s: float = 30.0, attempts: int = 6) -> Timing:
         """Stand in for `default_timing`."""
-        return Timing(self.pause, self.clock, min(timeout_s, TIMEOUT_S), attempts)
+        return Timing(self.pause, self.clock, min(timeout_s, self._longest_s), attempts)
+
+    @contextmanager
+    def losing(self, faults: list[dict[str, Any]]) -> Iterator[None]:
+        """Give requests up early meanwhile, if these faults let them wait: elsewhere a busy machine may."""
+        self._longest_s = TIMEOUT_S if faults[0]["kind"] in WAITING else math.inf
+        try:
+            yield
+        finally:
+            self._longest_s = math.inf
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
         """Let all clients live in this time, and remember what they send."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engines.supabase import ConflictError, NotFoundError, RejectedError
+from engines.supabase import ConflictError, NotFoundError, RejectedError, policies
 from engines.supabase.policies import read_policies
 from engines.supabase.storage import open_storage
 from providers import _cloud
@@ -14,6 +14,7 @@ from providers.buckets import BucketProvider
 from tests.fix_management import PROJECT, REF, Service, answer
 
 if TYPE_CHECKING:
+    from engines.supabase import ManagementClient
     from engines.supabase.storage import StoredBucket
     from tests.fix_named import Driver
 
@@ -99,6 +100,39 @@ def test_policy_that_moves_to_another_bucket_stays(driver: Driver) -> None:
 
     assert driver.refreshed(BUCKETS, right) == right
     for outs in (left, right):
+        BUCKETS.delete("id", outs)
+
+
+def test_policy_of_a_renamed_bucket_stays(driver: Driver) -> None:
+    """The old bucket goes after the new one was made: what that took over by its name stays."""
+    former = driver.create(BUCKETS, bucket="former", public=False, policies={"own": READS, "gone": WRITES})
+    latter = driver.create(BUCKETS, bucket="latter", public=False, policies={"own": READS})
+    BUCKETS.delete("id", former)
+
+    assert driver.refreshed(BUCKETS, latter) == latter
+    assert "gone" not in read_policies(driver.client, driver.ref)
+    BUCKETS.delete("id", latter)
+    assert not read_policies(driver.client, driver.ref)
+
+
+def test_policy_that_is_taken_over_meanwhile_stays(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look at a policy and its end, another bucket's update may make it its own."""
+    left = driver.create(BUCKETS, bucket="early", public=False, policies={"moving": WRITES})
+    rights: list[dict[str, Any]] = []
+    look = policies.read_policies
+
+    def late(client: ManagementClient, ref: str) -> Any:
+        found = look(client, ref)
+        if not rights:
+            rights.append({})
+            rights[0] = driver.create(BUCKETS, bucket="late", public=False, policies={"moving": WRITES})
+        return found
+
+    monkeypatch.setattr(policies, "read_policies", late)
+    left = driver.update(BUCKETS, left, bucket="early", public=False, policies={})
+
+    assert driver.refreshed(BUCKETS, rights[0]) == rights[0]
+    for outs in (left, rights[0]):
         BUCKETS.delete("id", outs)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from engines.errors import GroundworkError
 from providers import _access
-from tests.providers.faulty import LATE_S, Haste, cases, readings
+from tests.providers.faulty import LATE_S, WAITING, Haste, cases, readings
 from tests.providers.faulty_subjects import CANARY, Subject, inner, named, sections
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ class Trial:
         state = self.start()
         for fault in faults:
             self.driver.fault(**fault)
-        error = self._attempt(state)
+        with self.haste.losing(faults):
+            error = self._attempt(state)
         settle(self.driver, faults)
         if error is None:
             assert self.subject.live(self.driver) == wanted, f"not what is wanted after {faults}"
@@ -100,7 +101,7 @@ def settle(driver: Driver, faults: list[dict[str, Any]]) -> None:
     """Forget the faults; what is still under way at the service has ended then."""
     emulator = driver.project.emulator
     emulator.client.delete("/emulator/faults").raise_for_status()
-    if faults[0]["kind"] in {"slow", "late"}:
+    if faults[0]["kind"] in WAITING:
         # It began to wait later than all others, and so ends later.
         driver.fault(kind="slow", method="GET", path="/v1/organizations", seconds=LATE_S * 1.2)
         emulator.client.get("/v1/organizations").raise_for_status()
@@ -192,7 +193,8 @@ def test_refresh(subjects: dict[str, Subject], driver: Driver, haste: Haste) -> 
         driver.forget()
         for fault in faults:
             driver.fault(**fault)
-        seen = refreshed(driver, subjects, outs)
+        with haste.losing(faults):
+            seen = refreshed(driver, subjects, outs)
         settle(driver, faults)
         unread = {name: found for name, found in seen.items() if isinstance(found, str)}
         for name, text in unread.items():

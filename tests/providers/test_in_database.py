@@ -8,10 +8,12 @@ import psycopg
 import pytest
 from pulumi.output import Unknown
 
-from engines import cron, vault
+from engines import cron, postgres, vault
+from providers import _cloud
 from providers.database import LoginProvider, VaultSecretProvider
 from providers.migrations import MigrationsProvider
 from providers.schedule import CronJobProvider, CronRosterProvider
+from tests.fix_management import PROJECT, REF, Service, answer
 from tests.providers.fix_reach import reach
 
 if TYPE_CHECKING:
@@ -82,6 +84,22 @@ def test_preview_beside_a_rotation_names_what_is_pending(reached_project: Projec
     assert "777_b.sql" in checked.inputs["pending"]
     assert provider.diff("id", olds, checked.inputs).changes
     assert not provider.diff("id", olds, {**news, "pending": {}}).changes
+
+
+def test_sleeping_project_is_as_stored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A refresh of a paused project changes nothing; what would write fails, and says what to do."""
+    refused, paused = answer(400, {"message": "no"}), answer(200, {**PROJECT, "status": "INACTIVE"})
+    service = Service(*[refused, paused, paused] * 2, refused, paused)
+    monkeypatch.setattr(_cloud, "client", lambda *_: service.client())
+    reached = {"api_url": "https://api.test", "access_token": "t", "project_ref": REF}
+    folder = {**reached, "folder": str(tmp_path), "layout": "auto", "latest": "001", "applied": 1.0}
+    job = {**reached, "job": "tick", "schedule": "* * * * *"}
+
+    for provider, stored in ((MigrationsProvider(), folder), (CronJobProvider(), job)):
+        seen = provider.read("id", stored)
+        assert (seen.id, seen.outs) == ("id", stored)
+    with pytest.raises(postgres.DatabaseUnreachableError, match=r"groundwork:supabase\.paused: false"):
+        CronJobProvider().delete("tick", job)
 
 
 def test_login_of_a_service_is_its_own(reached_project: Project) -> None:

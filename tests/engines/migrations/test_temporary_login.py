@@ -156,6 +156,19 @@ def test_session_works_as_the_role(twins: Twins) -> None:
     assert row == (True, "off")
 
 
+def test_setting_that_means_nothing_any_more_is_passed_over(twins: Twins) -> None:
+    """The server only warns a session of the role's own; the other settings hold, in files too."""
+    owner = _owner(twins)
+    twins.own.execute(f"alter role {owner} set default_text_search_config = 'gone'")
+    with postgres.connect(twins.temporary.dsn) as session:
+        row = session.execute("select current_user = %s, current_setting('work_mem')", [owner]).fetchone()
+    assert row == (True, "7MB")
+
+    twins.temporary.write(_001_a="create table public.a as select current_setting('work_mem') v")
+    twins.temporary.up()
+    assert twins.own.value("select v from public.a") == "7MB"
+
+
 def test_wrong_password_is_a_refused_login(twins: Twins) -> None:
     """A login that ended is told from a server that does not answer, without the password."""
     for dsn in (
