@@ -55,14 +55,16 @@ class SupabaseProjectProvider(EngineProvider):
         return DiffResult(changes=bool(changed or lacking) or _strayed(id_, olds, news), replaces=[])
 
     def create(self, props: Props) -> CreateResult:
-        """Create the project, or take over the one of this name that an interrupted update left."""
+        """Create the project, or take over the one of this name that an interrupted update left.
+
+        One that is to sleep does so from the next update on: this one has yet to bring its database in line.
+        """
         with _client(props) as client:
             project = _find(client, props) or _create(client, props)
             ready = client.projects.wake(project.ref, reporter(props), READY_TIMEOUT_S)
-            outputs = _outputs(client, props, ready)
             if props["paused"]:
-                client.projects.put_to_sleep(ready.ref, reporter(props), READY_TIMEOUT_S)
-            return CreateResult(ready.ref, outputs)
+                reporter(props)("it is paused by the next update: what is in its database comes first")
+            return CreateResult(ready.ref, _outputs(client, {**props, "paused": False}, ready))
 
     def update(self, id_: str, olds: Props, news: Props) -> UpdateResult:
         """Bring name and state in line, and wait until the project is there."""

@@ -115,6 +115,19 @@ def test_refresh_sees_a_project_that_was_renamed_and_paused(lived: tuple[Project
     assert not changes(project.ref, updated, news)
 
 
+def test_project_that_is_new_to_a_stack_is_paused_by_its_second_update(
+    lived: tuple[Project, dict[str, Any]],
+) -> None:
+    """The first update needs the database for all that is in it; the preview after it shows the pause."""
+    project, _ = lived
+    wanted = props(project.emulator, "lived", ref=project.ref, paused=True)
+
+    outs = PROVIDER.create(wanted).outs or {}
+
+    assert project.emulator.status(project.ref) == "ACTIVE_HEALTHY"
+    assert changes(project.ref, outs, wanted)
+
+
 def test_project_is_paused_and_restored_as_the_stack_says(
     lived: tuple[Project, dict[str, Any]], capfd: pytest.CaptureFixture[str]
 ) -> None:
