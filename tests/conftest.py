@@ -17,6 +17,7 @@ pytest_plugins = [
     "tests.fix_supabase",
     "tests.fix_product",
     "tests.fix_program",
+    "tests.fix_loop",
     "tests.providers.fix_reach",
     "tests.up.fix_local",
     "tests.interop.fix_tools",

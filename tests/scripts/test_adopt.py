@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from tests.fix_emulator import Emulator, Project
 
 
+pytestmark = pytest.mark.usefixtures("settings_loop_of_module")
+
+
 @pytest.fixture
 def user(emulator: Emulator, tmp_path: Path) -> User:
     """Give a user with an empty folder."""

@@ -16,6 +16,8 @@ from engines.adoption.text import to_yaml
 from engines.supabase import SECTIONS, AuthSettings, InvalidSettingError, StorageSettings, differing
 from settings import Supabase
 
+pytestmark = pytest.mark.usefixtures("settings_loop_of_module")
+
 SCHEMAS = {name: kind.model_json_schema() for name, kind in SECTIONS.items()}
 
 
