@@ -102,6 +102,33 @@ def test_policy_that_moves_to_another_bucket_stays(driver: Driver) -> None:
         BUCKETS.delete("id", outs)
 
 
+def test_renamed_bucket_keeps_its_policies(driver: Driver) -> None:
+    """Another name is another bucket, made first: the end of the old one takes no policy of the new one."""
+    old = driver.create(BUCKETS, bucket="former", public=False, policies={"renamed": WRITES})
+    new = driver.create(BUCKETS, bucket="present", public=False, policies={"renamed": WRITES})
+    BUCKETS.delete("id", old)
+
+    assert driver.refreshed(BUCKETS, new) == new
+    BUCKETS.delete("id", new)
+    assert "renamed" not in read_policies(driver.client, driver.ref)
+
+
+def test_found_policies_are_left(driver: Driver) -> None:
+    """A policy that was there before the stack stays when the stack goes; one that the stack made goes."""
+    driver.project.sql("insert into storage.buckets (id, name) values ('found', 'found')")
+    driver.project.sql(
+        "create policy found on storage.objects for insert to authenticated with check (bucket_id = 'found')"
+    )
+    given = {"bucket": "found", "public": False}
+    outs = driver.create(BUCKETS, **given, policies={"found": WRITES})
+    outs = driver.update(BUCKETS, outs, **given, policies={"found": WRITES, "more": READS})
+
+    BUCKETS.delete("id", outs)
+
+    assert read_policies(driver.client, driver.ref).keys() == {"found"}
+    driver.project.sql("drop policy found on storage.objects")
+
+
 def test_found_bucket_is_taken_over_and_left(driver: Driver) -> None:
     """A bucket that was there keeps what the stack does not name, and stays when the stack goes."""
     driver.project.sql("insert into storage.buckets (id, name, file_size_limit) values ('old', 'old', 9)")
