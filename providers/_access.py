@@ -168,6 +168,21 @@ def remove(props: Props, operation: Callable[[str], None]) -> None:
         return
 
 
+def refresh(props: Props, operation: Callable[[str], T], *, read_only: bool = False) -> T | None:
+    """Look at the database in a refresh, as `run` does; None: the project sleeps, and nobody can look."""
+    try:
+        return run(props, operation, read_only=read_only)
+    except engines.postgres.DatabaseUnreachableError:
+        if "dsn" in props or not _sleeps(props):
+            raise
+        return None
+
+
+def _sleeps(props: Props) -> bool:
+    with _cloud.client(props) as client:
+        return client.projects.get(props["project_ref"]).status in _cloud.ASLEEP
+
+
 def preview(olds: Props, news: Props, operation: Callable[[str], T]) -> T | None:
     """Look at the database before an update, with a login that may only read; None: it cannot be asked.
 

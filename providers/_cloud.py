@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 REACH = ("api_url", "access_token", "project_ref")
 # Stands in place of a fingerprint when the platform shows another secret than after the last update.
 STRANGER = "changed on the platform"
+# States of a project whose database and services do not answer.
+ASLEEP = frozenset({"INACTIVE", "PAUSING"})
 _GLANCE_S = 5.0
 # Has a rate limit of its own, ten requests a minute; whoever has a host name asks for it alone.
 _ALONE = "hostname"

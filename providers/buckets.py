@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from engines.supabase.policies import Definition, Policy
     from engines.supabase.storage import Storage, StoredBucket
 
-_PAUSED = frozenset({"INACTIVE", "PAUSING"})
 # What stands for "no limit of its own": a top-level input cannot be null.
 _NO_LIMIT: dict[str, Any] = {"file_size_limit": 0, "allowed_mime_types": []}
 
@@ -154,7 +153,7 @@ def _stored_now(props: Props) -> tuple[Mapping[str, StoredBucket], Mapping[str, 
     """Read all buckets and policies; None: the project is paused, and its services do not answer."""
     with _cloud.client(props) as client:
         project = client.projects.get(props["project_ref"])
-        if project.status in _PAUSED:
+        if project.status in _cloud.ASLEEP:
             return None
         with engines.supabase.storage.open_storage(client, project, props["api_url"]) as storage:
             buckets = {one.id: one for one in storage.all()}

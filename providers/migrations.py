@@ -68,12 +68,17 @@ class MigrationsProvider(DatabaseProvider):
         return UpdateResult(_apply(news))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        """Report the live history; the version that this phase ended with stays while it is there."""
+        """Report the live history; the version that this phase ended with stays while it is there.
+
+        Of a project that sleeps, what is stored stays.
+        """
         folder = _folder(props)
         try:
-            plan = _access.run(props, lambda dsn: engines.migrations.inspect(dsn, folder), read_only=True)
+            plan = _access.refresh(props, lambda dsn: engines.migrations.inspect(dsn, folder), read_only=True)
         except engines.supabase.NotFoundError:
             return ReadResult(None, {})
+        if plan is None:
+            return ReadResult(id_, plain(props))
         reached = props["latest"] in plan.applied
         latest = props["latest"] if reached else plan.latest or ""
         return ReadResult(id_, {**plain(props), "applied": len(plan.applied), "latest": latest})

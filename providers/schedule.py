@@ -25,12 +25,18 @@ class CronJobProvider(DatabaseProvider):
         return UpdateResult(plain(news))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        """Look at the live job; one that was removed by hand leaves the state and is made again."""
+        """Look at the live job; one that was removed by hand leaves the state and is made again.
+
+        Of a project that sleeps, what is stored stays.
+        """
         try:
             # pg_cron shows a role its own jobs only, so that a login which may only read sees none.
-            live = {job.name: job for job in _access.run(props, engines.cron.read_jobs)}
+            jobs = _access.refresh(props, engines.cron.read_jobs)
         except engines.supabase.NotFoundError:
             return ReadResult(None, {})
+        if jobs is None:
+            return ReadResult(id_, plain(props))
+        live = {job.name: job for job in jobs}
         if props["job"] not in live:
             return ReadResult(None, {})
         job = live[props["job"]]

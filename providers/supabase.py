@@ -16,6 +16,7 @@ from pulumi.dynamic import (
 )
 
 import engines
+from providers._cloud import ASLEEP
 from providers._cloud import client as _client
 from providers._crud import EngineProvider, Props, changed_keys, log, plain, reporter, unknown
 from providers.owner import nobodys
@@ -23,7 +24,6 @@ from providers.owner import nobodys
 READY_TIMEOUT_S = 900
 _GLANCE_S = 5.0
 _HEALTHY, _PAUSED = "ACTIVE_HEALTHY", "INACTIVE"
-_ASLEEP = frozenset({_PAUSED, "PAUSING"})
 _SECRETS = ["service_role_key", "secret_key"]
 _RESULTS = (
     *("project_ref", "url", "anon_key", "service_role_key", "publishable_key", "secret_key"),
@@ -89,7 +89,7 @@ class SupabaseProjectProvider(EngineProvider):
         live = {
             "project_name": project.name,
             "region": project.region,
-            "paused": project.status in _ASLEEP,
+            "paused": project.status in ASLEEP,
         }
         found = {**plain(props), **live, **keys}
         inputs = {name: value for name, value in found.items() if name not in {*_RESULTS, "database_url"}}
