@@ -99,13 +99,14 @@ class Platform(Component):
         super().__init__(name, opts)
         spec = args.spec
         sections = {
-            "postgres": spec.postgres,
             "pooler": spec.pooler,
             "ssl": spec.ssl,
             "network": spec.network,
         }
-        shared = {"fingerprint_key": args.fingerprint_key, "restart": spec.restart_database}
+        shared = {"fingerprint_key": args.fingerprint_key}
         bought = named.declare_addons(self, spec.addons, project)
+        restart = {**shared, "restart": spec.restart_database}
+        _declare(self, {"postgres": spec.postgres}, restart, project, after=bought)
         _declare(self, sections, shared, project, after=bought)
         self.finish()
 
@@ -149,6 +150,13 @@ def _declare(
     for section, fields in sections.items():
         if fields is not None:
             name = f"supabase-{section}"
-            props = {**fields, **shared, **project.management, "section": section}
+            props = {**_inputs(fields), **shared, **project.management, "section": section}
             props["log_urn"] = parent.log_urn("SupabaseSettings", name)
             SupabaseSettings(name, props, parent.under(project.inside(), order))
+
+
+def _inputs(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Give fields as inputs of a resource, of which none can be null: those that are, by name."""
+    unset = sorted(name for name, value in fields.items() if value is None)
+    given = {name: value for name, value in fields.items() if value is not None}
+    return {**given, "unset": unset} if unset else given

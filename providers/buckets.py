@@ -26,7 +26,7 @@ _NO_LIMIT: dict[str, Any] = {"file_size_limit": 0, "allowed_mime_types": []}
 class BucketProvider(NamedProvider):
     """Keeps a bucket's limits and policies as the stack names them; a bucket with files is never deleted."""
 
-    results = frozenset({"shown", "made"})
+    results = frozenset({"shown", "made", "made_policies"})
 
     def create(self, props: Props) -> CreateResult:
         """Make the bucket, or take over the one of this name."""
@@ -52,7 +52,7 @@ class BucketProvider(NamedProvider):
         return ReadResult(id_, outs, self.inputs(outs))
 
     def delete(self, _id: str, props: Props) -> None:
-        """Delete the bucket if the stack made it and it is empty, and its policies."""
+        """Delete the bucket if the stack made it and it is empty, and the policies that it made."""
         _cloud.forget(props)
         try:
             with _cloud.client(props) as client:
@@ -67,9 +67,9 @@ def _delete(client: ManagementClient, props: Props) -> None:
             storage.delete(props["bucket"])
     else:
         leave(props, f"the bucket {props['bucket']}")
-    engines.supabase.policies.write_policies(
-        client, props["project_ref"], {}, _leaving(client, props, props["policies"])
-    )
+    made = props.get("made_policies")
+    leaving = _leaving(client, props, props["policies"] if made is None else made)
+    engines.supabase.policies.write_policies(client, props["project_ref"], {}, leaving)
 
 
 def _open(client: ManagementClient, props: Props) -> Storage:
@@ -83,10 +83,11 @@ def _written(olds: Props, news: Props) -> dict[str, Any]:
     with _cloud.client(news) as client:
         with _open(client, news) as storage:
             made = _write_bucket(storage, news)
-        shown = _write_policies(client, olds, news)
+        shown, made_policies = _write_policies(client, olds, news)
     _say(olds, news)
     values = {name: definition.values() for name, definition in shown.items()}
-    return put(news, shown=values, made=made or bool(olds.get("made")))
+    made = made or bool(olds.get("made"))
+    return put(news, shown=values, made=made, made_policies=made_policies)
 
 
 def _write_bucket(storage: Storage, props: Props) -> bool:
@@ -105,11 +106,18 @@ def _write_bucket(storage: Storage, props: Props) -> bool:
     return made
 
 
-def _write_policies(client: ManagementClient, olds: Props, news: Props) -> dict[str, Definition]:
-    """Bring the stack's policies in line, and drop those that left the stack."""
+def _write_policies(
+    client: ManagementClient, olds: Props, news: Props
+) -> tuple[dict[str, Definition], list[str]]:
+    """Bring the stack's policies in line, drop those that left it, and name those that it made or changed."""
     ref, policies = news["project_ref"], _policies(news)
     gone = _leaving(client, olds, olds.get("policies", {}).keys() - policies.keys())
-    return engines.supabase.policies.write_policies(client, ref, policies, gone)
+    if not policies and not gone:
+        return {}, []
+    live = engines.supabase.policies.read_policies(client, ref)
+    shown = engines.supabase.policies.write_policies(client, ref, policies, gone)
+    made: Collection[str] = olds.get("made_policies") or ()
+    return shown, sorted(name for name in policies if name in made or live.get(name) != shown[name])
 
 
 def _leaving(client: ManagementClient, props: Props, names: Collection[str]) -> dict[str, Definition]:
@@ -198,4 +206,5 @@ class Bucket(Resource, module="groundwork", name="Bucket"):
         These are `public`, `file_size_limit` (bytes, 0 for none of its own) and `allowed_mime_types` (an
         empty list for all). A policy has `command`, `roles`, and `using` and `check` where they are given.
         """
-        super().__init__(BucketProvider(), name, {**props, "shown": None, "made": None}, opts)
+        declared = {**props, **dict.fromkeys(("shown", "made", "made_policies"))}
+        super().__init__(BucketProvider(), name, declared, opts)

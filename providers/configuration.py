@@ -27,8 +27,10 @@ RESTART_TIMEOUT_S = 900
 # Everything else among the properties is a field of the section.
 _OURS = frozenset(
     {*_cloud.REACH, "__provider", "log_urn", "section", "fingerprint_key", "restart", "fingerprints"}
-    | {"shown"}
+    | {"shown", "unset"}
 )
+# They say how a section is written and compared; by themselves they change nothing of it.
+_NO_CHANGE = frozenset({"restart", "fingerprint_key"})
 # Sections whose platform knows "never set"; elsewhere a field that the stack lets go stays as it is.
 _RESETTABLE = "postgres"
 
@@ -51,7 +53,7 @@ class SupabaseSettingsProvider(CloudProvider):
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
         """Ask for an update when a field differs, is let go, or drifted."""
-        changed = [key for key in changed_keys(olds, news, self.soft) if key != "restart"]
+        changed = set(changed_keys(olds, news, self.soft)) - _NO_CHANGE
         let_go = _fields(olds).keys() - _fields(news).keys()
         return DiffResult(changes=bool(changed or let_go or _drift(olds, news)), replaces=[])
 
@@ -77,7 +79,9 @@ class SupabaseSettingsProvider(CloudProvider):
 
 
 def _fields(props: Props) -> dict[str, Any]:
-    return {name: value for name, value in props.items() if name not in _OURS}
+    """Give the section's fields; those that are to be null come by name, for an input cannot be null."""
+    given = {name: value for name, value in props.items() if name not in _OURS}
+    return {**given, **dict.fromkeys(props.get("unset") or ())}
 
 
 def _kind(props: Props) -> type[engines.supabase.Settings]:
@@ -89,11 +93,15 @@ def _drift(olds: Props, news: Props) -> dict[str, Any]:
 
     A field that the stack itself changes is no drift.
     """
-    live, secrets = _cloud.glance(news, news["section"]), _kind(news).secrets
+    live, secrets, before = _cloud.glance(news, news["section"]), _kind(news).secrets, _fields(olds)
     settled = {
         name: value
         for name, value in _fields(news).items()
-        if name in live and name not in secrets and not unknown(value) and olds.get(name, value) == value
+        if name in live
+        and name not in secrets
+        and not unknown(value)
+        and value is not None
+        and before.get(name, value) == value
     }
     return {name: live[name] for name in engines.supabase.differing(settled, live)}
 
@@ -119,13 +127,11 @@ def _written(olds: Props, news: Props) -> dict[str, Any]:
 
 def _changes(olds: Props, news: Props, live: engines.supabase.Settings) -> dict[str, Any]:
     """Choose the fields to write: plain ones that differ, secret ones that are new or not ours any more."""
-    fields, kind = _fields(news), _kind(news)
-    found = live.values()
-    changes = engines.supabase.differing(
-        {name: value for name, value in fields.items() if name not in kind.secrets}, found
-    )
-    kept = _kept_secrets(olds, news, live)
-    return {**changes, **{name: fields[name] for name in fields.keys() & kind.secrets if name not in kept}}
+    fields = _fields(news)
+    hidden = {name for name in fields.keys() & _kind(news).secrets if fields[name] is not None}
+    shown = {name: value for name, value in fields.items() if name not in hidden}
+    changes = engines.supabase.differing(shown, live.values())
+    return {**changes, **{name: fields[name] for name in hidden - _kept_secrets(olds, news, live)}}
 
 
 def _kept_secrets(olds: Props, news: Props, live: engines.supabase.Settings) -> set[str]:
@@ -141,9 +147,10 @@ def _kept_secrets(olds: Props, news: Props, live: engines.supabase.Settings) -> 
 
 
 def _masked(props: Props, live: engines.supabase.Settings) -> dict[str, Any]:
-    """Give what the platform shows of the stack's secrets."""
-    found = live.values()
-    return {name: found.get(name) for name in _fields(props).keys() & _kind(props).secrets}
+    """Give what the platform shows of secrets, and of what is to be null, which it may word its own way."""
+    found, fields = live.values(), _fields(props)
+    names = {name for name, value in fields.items() if name in _kind(props).secrets or value is None}
+    return {name: str(found[name]) for name in names if found.get(name) is not None}
 
 
 def _dropped(olds: Props, news: Props, live: engines.supabase.Settings) -> set[str]:
@@ -165,19 +172,20 @@ def _say(news: Props, changes: Mapping[str, Any], olds: Props) -> None:
 def _seen(props: Props, live: engines.supabase.Settings) -> dict[str, Any]:
     """Give the properties with the live values of the stack's fields."""
     found, kind = live.values(), _kind(props)
+    shown = _cloud.fingerprints(props, _masked(props, live))
+    strange = {
+        name
+        for name in {*props.get("fingerprints", {}), *(props.get("unset") or ())}
+        if shown.get(name) != props.get("shown", {}).get(name)
+    }
     fields = {
         name: value if engines.supabase.equal(value, found.get(name)) else found.get(name)
         for name, value in _fields(props).items()
-        if name not in kind.secrets
+        if name not in kind.secrets and (value is not None or name in strange)
     }
-    shown = _cloud.fingerprints(props, _masked(props, live))
-    strange = {
-        name: _cloud.STRANGER
-        for name in props.get("fingerprints", {})
-        if shown.get(name) != props.get("shown", {}).get(name)
-    }
-    prints = {**props.get("fingerprints", {}), **strange}
-    return {**plain(props), **fields, "fingerprints": prints}
+    prints = {**props.get("fingerprints", {}), **dict.fromkeys(strange & kind.secrets, _cloud.STRANGER)}
+    unset = {"unset": [name for name in props["unset"] if name not in strange]} if "unset" in props else {}
+    return {**plain(props), **fields, **unset, "fingerprints": prints}
 
 
 class SupabaseSettings(Resource, module="groundwork", name="SupabaseSettings"):
@@ -190,6 +198,9 @@ class SupabaseSettings(Resource, module="groundwork", name="SupabaseSettings"):
     section: pulumi.Output[str]
 
     def __init__(self, name: str, props: Props, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare a section: how to reach it, `section`, `fingerprint_key`, `restart`, and its fields."""
+        """Declare a section: how to reach it, `section`, `fingerprint_key`, `restart`, and its fields.
+
+        Those that are to be null are named in `unset`.
+        """
         declared = {**props, "shown": None}
         super().__init__(SupabaseSettingsProvider(), name, declared, opts)

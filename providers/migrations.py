@@ -68,7 +68,10 @@ class MigrationsProvider(DatabaseProvider):
         return UpdateResult(_apply(news))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        """Report the live history; the version that this phase ended with stays while it is there."""
+        """Report the live history; the version that this phase ended with stays while it is there.
+
+        Of a project that sleeps, what is stored stays.
+        """
         folder = _folder(props)
         try:
             plan = _access.look(props, lambda dsn: engines.migrations.inspect(dsn, folder), read_only=True)

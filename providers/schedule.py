@@ -25,7 +25,10 @@ class CronJobProvider(DatabaseProvider):
         return UpdateResult(plain(news))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        """Look at the live job; one that was removed by hand leaves the state and is made again."""
+        """Look at the live job; one that was removed by hand leaves the state and is made again.
+
+        Of a project that sleeps, what is stored stays.
+        """
         try:
             # pg_cron shows a role its own jobs only, so that a login which may only read sees none.
             jobs = _access.look(props, engines.cron.read_jobs)

@@ -129,7 +129,10 @@ def problems(config: Mapping[str, Any]) -> dict[tuple[str, ...], str]:
         try:
             model.model_validate(config[name])
         except ValidationError as error:
-            found |= {(name, *map(str, one["loc"])): one["msg"] for one in error.errors(include_input=False)}
+            found |= {
+                (name, *map(str, one["loc"])): one["msg"].removeprefix("Value error, ")
+                for one in error.errors(include_input=False)
+            }
     return found
 
 

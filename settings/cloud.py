@@ -23,7 +23,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 import engines
 from settings.section import Section
-from settings.values import JsonObject, Secret, Text, Url, freeze, like, secret
+from settings.values import ExactUrl, JsonObject, Secret, Text, freeze, like, secret
 
 
 def _fields_of(section: str) -> PlainValidator:
@@ -39,24 +39,30 @@ def _fields_of(section: str) -> PlainValidator:
         try:
             fields = kind.of(value).values()
         except engines.supabase.InvalidSettingError as error:
-            raise _by_field(section, error) from None
-        return freeze(
-            {name: _guarded(value, is_secret=name in kind.secrets) for name, value in fields.items()}
-        )
+            raise _by_field(section, error.problems) from None
+        hidden = {name for name in fields.keys() & kind.secrets if fields[name] is not None}
+        if problems := {name: text for name in sorted(hidden) if (text := _bad_secret(fields[name]))}:
+            raise _by_field(section, problems)
+        return freeze({**fields, **{name: secret(fields[name]) for name in hidden}})
 
     return PlainValidator(check)
 
 
-def _by_field(section: str, error: engines.supabase.InvalidSettingError) -> ValidationError:
+def _by_field(section: str, problems: Mapping[str, str]) -> ValidationError:
     lines = [
         InitErrorDetails(type=PydanticCustomError("field", "{text}", {"text": text}), loc=(name,), input=None)
-        for name, text in error.problems.items()
+        for name, text in problems.items()
     ]
     return ValidationError.from_exception_data(section, lines, hide_input=True)
 
 
-def _guarded(value: object, *, is_secret: bool) -> object:
-    return secret(value) if is_secret and value is not None else value
+def _bad_secret(value: object) -> str | None:
+    """Say what is wrong with a secret value; None: nothing."""
+    try:
+        secret(value)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([KMGT]i?B|B)")
@@ -206,9 +212,9 @@ class SigningKey(Section):
 class ThirdParty(Section):
     """`groundwork:supabase.third_party.<name>`: another issuer whose tokens are good; one of the three."""
 
-    oidc_issuer_url: Url | None = None
-    """Address of an OpenID Connect issuer."""
-    jwks_url: Url | None = None
+    oidc_issuer_url: ExactUrl | None = None
+    """Address of an OpenID Connect issuer, letter by letter as its tokens say it."""
+    jwks_url: ExactUrl | None = None
     """Address of its keys."""
     custom_jwks: JsonObject | None = None
     """The keys themselves."""

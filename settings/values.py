@@ -85,8 +85,8 @@ def _is_private(host: str) -> bool:
         return "." not in host
 
 
-def _url(value: str) -> str:
-    """Accept https, or http inside a private network, and cut a slash at the end."""
+def _exact_url(value: str) -> str:
+    """Accept https, or http inside a private network."""
     try:
         parts = urlsplit(value)
         _ = parts.port
@@ -98,7 +98,12 @@ def _url(value: str) -> str:
             "must be an https:// address (http:// only inside a private network) without login or ?query"
         )
         raise ValueError(message)
-    return value.rstrip("/")
+    return value
+
+
+def _url(value: str) -> str:
+    """Accept the same, and cut a slash at the end."""
+    return _exact_url(value).rstrip("/")
 
 
 def secret(value: object) -> pulumi.Output[str]:
@@ -133,6 +138,7 @@ def like(pattern: str, allowed: str) -> AfterValidator:
 Seconds = Annotated[float, BeforeValidator(seconds)]
 Schedule = Annotated[str, AfterValidator(_schedule)]
 Url = Annotated[str, AfterValidator(_url)]
+ExactUrl = Annotated[str, AfterValidator(_exact_url)]
 Secret = Annotated[pulumi.Output[str], PlainValidator(secret)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Version = Annotated[int, Field(ge=1)]

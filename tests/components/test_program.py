@@ -97,3 +97,22 @@ def test_a_service_key_never_reaches_the_app() -> None:
 
     assert "postgresql://postgres:" not in told
     assert "'service'" not in told
+
+
+def test_what_a_section_is_given() -> None:
+    """Null comes by name, for an input cannot be null; only PostgreSQL's parameters restart the database."""
+    config = stack_config("staging")
+    supabase = {
+        **config["groundwork:supabase"],
+        "access_token": "sbp_test",
+        "restart_database": True,
+        "pooler": {"default_pool_size": None},
+        "network": {"dbAllowedCidrs": []},
+    }
+    given = {**config, "groundwork:supabase": supabase, "groundwork:secrets": SECRETS["staging"]}
+
+    sections = run_program("staging", given).of("SupabaseSettings")
+
+    assert {name for name, inputs in sections.items() if "restart" in inputs} == {"supabase-postgres"}
+    assert sections["supabase-pooler"]["unset"] == ["default_pool_size"]
+    assert "unset" not in sections["supabase-auth"]

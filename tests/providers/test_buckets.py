@@ -136,6 +136,22 @@ def test_policy_that_is_taken_over_meanwhile_stays(driver: Driver, monkeypatch: 
         BUCKETS.delete("id", outs)
 
 
+def test_found_policies_are_left(driver: Driver) -> None:
+    """A policy that was there before the stack stays when the stack goes; one that the stack made goes."""
+    driver.project.sql("insert into storage.buckets (id, name) values ('found', 'found')")
+    driver.project.sql(
+        "create policy found on storage.objects for insert to authenticated with check (bucket_id = 'found')"
+    )
+    given = {"bucket": "found", "public": False}
+    outs = driver.create(BUCKETS, **given, policies={"found": WRITES})
+    outs = driver.update(BUCKETS, outs, **given, policies={"found": WRITES, "more": READS})
+
+    BUCKETS.delete("id", outs)
+
+    assert read_policies(driver.client, driver.ref).keys() == {"found"}
+    driver.project.sql("drop policy found on storage.objects")
+
+
 def test_found_bucket_is_taken_over_and_left(driver: Driver) -> None:
     """A bucket that was there keeps what the stack does not name, and stays when the stack goes."""
     driver.project.sql("insert into storage.buckets (id, name, file_size_limit) values ('old', 'old', 9)")

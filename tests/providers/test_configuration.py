@@ -235,6 +235,36 @@ class TestSparse:
 
         assert set(methods) == {"GET"}
 
+    def test_null_takes_a_value_back(self, target: Project) -> None:
+        """A field that is to be null loses its value, plain or secret; a value that comes back is drift."""
+        by_hand(target, "config/auth", {"smtp_sender_name": "x", "smtp_pass": CANARY})
+        before = created(target, "auth", smtp_sender_name="x", smtp_pass=CANARY)
+        wanted = props(target, "auth", unset=["smtp_pass", "smtp_sender_name"])
+
+        assert changes(before, wanted)
+        outs = updated(before, wanted)
+
+        found = live(target, "auth")
+        assert not found["smtp_sender_name"]
+        assert not found["smtp_pass"]
+        _forget(target)
+        assert not changes(outs, wanted)
+        assert refreshed(outs)[0] == outs
+        by_hand(target, "config/auth", {"smtp_sender_name": "y", "smtp_pass": "another"})
+        seen, inputs = refreshed(outs)
+        assert (inputs["smtp_sender_name"], inputs["unset"]) == ("y", [])
+        assert inputs["fingerprints"] == {"smtp_pass": _cloud.STRANGER}
+        assert changes(seen, wanted)
+        updated(seen, wanted)
+        assert not live(target, "auth")["smtp_sender_name"]
+
+    def test_another_fingerprint_key_alone_changes_no_section(self, target: Project) -> None:
+        """A section without secrets has no fingerprints, and nothing to do when their key changes."""
+        outs = created(target, "ssl", database=True)
+        wanted = {**props(target, "ssl", database=True), "fingerprint_key": "another"}
+
+        assert not changes(outs, wanted)
+
     def test_what_the_api_does_not_take_is_refused(self, target: Project) -> None:
         """A wrong name or value is refused in preview, by its full key."""
         result = PROVIDER.check({}, props(target, "auth", jwt_ex=1, site_url=5))

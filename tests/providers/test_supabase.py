@@ -15,6 +15,8 @@ from pulumi.output import Unknown
 
 from engines import postgres, supabase
 from providers import _access
+from providers.migrations import MigrationsProvider
+from providers.schedule import CronJobProvider
 from providers.supabase import SupabaseProjectProvider
 from tests.fix_emulator import wait_until
 
@@ -141,6 +143,9 @@ def test_project_is_paused_and_restored_as_the_stack_says(
     assert _access.preview({}, asleep, str) is None
     with pytest.raises(postgres.DatabaseUnreachableError, match="is INACTIVE"):
         _access.run(asleep, str)
+    for inside in (MigrationsProvider(), CronJobProvider()):
+        stored = {**asleep, "folder": "migrations", "layout": "auto", "latest": "1", "job": "x"}
+        assert inside.read("id", stored).outs == stored
     assert not changes(project.ref, asleep, news)
 
     awake = PROVIDER.update(project.ref, asleep, {**news, "paused": False}).outs

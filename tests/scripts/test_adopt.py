@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import signal
 import subprocess
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engines import supabase
+from tests.fix_program import ROOT
 from tests.polling import until
 from tests.scripts.adopting import (
     SQL,
@@ -290,3 +292,12 @@ def test_interrupted_run_leaves_no_stack_file(user: User, full: Project) -> None
     assert process.returncode == 130
     assert error == "error: interrupted; no stack file was written\n"
     assert user.files() == []
+
+
+def test_what_a_stack_cannot_name_is_told_in_the_words_of_settings() -> None:
+    """The reason is as a stack's own mistakes are told, without the prefix of the library that checks."""
+    problems = runpy.run_path(str(ROOT / "scripts" / "adopt.py"))["problems"]
+
+    found = problems({"supabase": {"buckets": {"my.files": {}}}, "migrations": {}})
+
+    assert list(found.values()) == ["must be up to 64 letters, digits, - and _"]

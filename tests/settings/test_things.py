@@ -127,6 +127,22 @@ def test_all_mistakes_are_told_at_once() -> None:
         assert f"groundwork:supabase.{key}: " in message
 
 
+def test_bad_secrets_of_a_section_are_told_by_their_fields() -> None:
+    """A secret that is empty or a placeholder is named, and so is the next one."""
+    message = problems({"supabase": {"auth": {"smtp_pass": "", "external_google_secret": "changeme"}}})
+
+    assert "groundwork:supabase.auth.smtp_pass: must be text without blanks" in message
+    assert "groundwork:supabase.auth.external_google_secret: is a placeholder" in message
+
+
+def test_an_issuer_is_taken_letter_by_letter() -> None:
+    """Tokens name their issuer exactly, and some have a slash at the end."""
+    issuer = "https://tenant.auth0.com/"
+    settings = load({"supabase": {"third_party": {"auth0": {"oidc_issuer_url": issuer}}}})
+
+    assert settings.supabase.third_party["auth0"].oidc_issuer_url == issuer
+
+
 def test_the_example_of_the_documentation_is_good() -> None:
     """What the page shows can be copied."""
     blocks = PAGE.read_text(encoding="utf-8").split("```")
