@@ -33,8 +33,12 @@ def _result(call: dict[str, Any]) -> str:
 
 def main() -> int:
     """Read the DSN, print, and say by the exit code whether the database could be asked."""
+    dsn = sys.stdin.read().strip()
+    if not dsn:
+        # Whoever was to write it has said why there is none.
+        return 1
     try:
-        found = rows(sys.stdin.read().strip())
+        found = rows(dsn)
     except GroundworkError as error:
         sys.stderr.write(f"{error}\n")
         return 1
