@@ -58,8 +58,8 @@ def put(props: Props, **results: object) -> Props:
     return {**plain(props), **results}
 
 
-def leave(props: Props, what: str) -> None:
-    """Say that something stays, because it was there before the stack."""
+def leave(props: Props, what: str, why: str = "it was there before this stack") -> None:
+    """Say that something stays on the platform, and why."""
     urn = props.get("log_urn")
-    text = f"{what} stays as it is: it was there before this stack"
+    text = f"{what} stays as it is: {why}"
     log(text, urn if isinstance(urn, str) else "", warning=True)

@@ -62,14 +62,25 @@ class BucketProvider(NamedProvider):
 
 
 def _delete(client: ManagementClient, props: Props) -> None:
-    if props["made"]:
-        with _open(client, props) as storage:
-            storage.delete(props["bucket"])
-    else:
+    if not props["made"]:
         leave(props, f"the bucket {props['bucket']}")
+    elif not _removed(client, props):
+        # Its files would be anybody's, or nobody's, without them.
+        leave(props, f"the bucket {props['bucket']}, with its policies,", "it has files")
+        return
     made = props.get("made_policies")
     leaving = _leaving(client, props, props["policies"] if made is None else made)
     engines.supabase.policies.write_policies(client, props["project_ref"], {}, leaving)
+
+
+def _removed(client: ManagementClient, props: Props) -> bool:
+    """Delete the bucket unless it has files; a stack that goes must not take them along, nor be held up."""
+    with _open(client, props) as storage:
+        try:
+            storage.delete(props["bucket"])
+        except engines.supabase.ConflictError:
+            return False
+    return True
 
 
 def _open(client: ManagementClient, props: Props) -> Storage:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engines.supabase import ConflictError, NotFoundError, RejectedError, policies
+from engines.supabase import NotFoundError, RejectedError, policies
 from engines.supabase.policies import read_policies
 from engines.supabase.storage import open_storage
 from providers import _cloud
@@ -163,15 +163,18 @@ def test_found_bucket_is_taken_over_and_left(driver: Driver) -> None:
     assert (found.public, found.file_size_limit) == (True, 9)
 
 
-def test_bucket_with_files_is_not_deleted(driver: Driver) -> None:
-    """The error says what to do, and the policies are still there."""
+def test_bucket_with_files_is_not_deleted(driver: Driver, capfd: pytest.CaptureFixture[str]) -> None:
+    """It stays with its policies, and holds nothing up; a warning says so."""
     outs = driver.create(BUCKETS, bucket="full", public=False, policies={"kept": READS})
     driver.project.sql("insert into storage.objects (bucket_id, name) values ('full', 'a')")
-    with pytest.raises(ConflictError, match="not empty"):
-        BUCKETS.delete("id", outs)
+
+    BUCKETS.delete("id", outs)
+
+    assert "the bucket full, with its policies, stays as it is: it has files" in capfd.readouterr().err
     assert driver.refreshed(BUCKETS, outs) == outs
     driver.project.sql("delete from storage.objects")
     BUCKETS.delete("id", outs)
+    assert live(driver, "full") is None
 
 
 def test_lost_answer_makes_the_bucket_once(driver: Driver) -> None:
