@@ -26,6 +26,8 @@ ADDRESS = ("host", "port", "database", "user_suffix")
 REACH = (*_cloud.REACH, *ADDRESS)
 SOFT = frozenset({*REACH, "owner_password"})
 _OWNER = "postgres"
+# A login is made while the platform is asked for it.
+_GLANCE_S = 10.0
 # A pooler may know neither the password nor a new project for a moment. One more try than pauses.
 _PAUSES_S = (1.0, 5.0)
 # A login is not used for longer than that before its end: an operation opens more than one session.
@@ -108,7 +110,7 @@ def _refusals() -> tuple[type[engines.supabase.SupabaseError], ...]:
 def _ask(props: Props, *, read_only: bool) -> _Held:
     """Ask the platform for a login; that it makes none is an answer, too."""
     # A preview, which only reads, must not wait long for an API that is not there.
-    timing = engines.supabase.default_timing(attempts=2) if read_only else None
+    timing = engines.supabase.default_timing(timeout_s=_GLANCE_S, attempts=2) if read_only else None
     with _cloud.client(props, timing) as client:
         try:
             login = client.database.temporary_login(props["project_ref"], read_only=read_only)
@@ -230,7 +232,7 @@ def _known(olds: Props, news: Props) -> Props | None:
 def _located(props: Props) -> Props | None:
     """Ask where the database of a project listens that is about to be adopted; None: nobody says."""
     try:
-        with _cloud.client(props, engines.supabase.default_timing(attempts=2)) as client:
+        with _cloud.client(props, engines.supabase.default_timing(timeout_s=_GLANCE_S, attempts=2)) as client:
             address = client.projects.session_pooler(props["project_ref"])
     except engines.supabase.SupabaseError:
         return None

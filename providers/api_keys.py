@@ -29,9 +29,9 @@ class ApiKeyProvider(NamedProvider):
         ref, kind, name = props["project_ref"], props["key_type"], props["key_name"]
         with _cloud.client(props) as client:
             found = client.keys.find(ref, kind, name)
-            key = found or client.keys.create(ref, kind, name, props.get("description"))
+            key, made = (found, False) if found else _made(client, props)
             key = _described(client, props, key)
-        return CreateResult(str(key.id), _outputs(props, key, made=found is None))
+        return CreateResult(str(key.id), _outputs(props, key, made=made))
 
     def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
         """Change the description; the key itself stays."""
@@ -64,6 +64,18 @@ class ApiKeyProvider(NamedProvider):
         _cloud.forget(props)
         with _cloud.client(props) as client:
             client.keys.delete(props["project_ref"], props["key_id"])
+
+
+def _made(client: ManagementClient, props: Props) -> tuple[Key, bool]:
+    """Make the key, and tell whether it is ours: somebody else may have been quicker."""
+    ref, kind, name = props["project_ref"], props["key_type"], props["key_name"]
+    try:
+        return client.keys.create(ref, kind, name, props.get("description")), True
+    except engines.supabase.ConflictError:
+        found = client.keys.find(ref, kind, name)
+        if found is None:
+            raise
+        return found, False
 
 
 def _described(client: ManagementClient, props: Props, key: Key) -> Key:

@@ -68,6 +68,8 @@ class AuthSettings(Settings):
             "nimbus_oauth_client_secret",
             "security_captcha_secret",
             "sms_messagebird_access_key",
+            # Not masked by the service; but who has these codes can log in.
+            "sms_test_otp",
             "sms_textlocal_api_key",
             "sms_twilio_auth_token",
             "sms_twilio_verify_auth_token",

@@ -86,7 +86,9 @@ class Database:
             return login
 
         body = {"read_only": read_only}
-        return self._session.read(self._call(ref, "cli/login-role", "asking for a login to", body), parse)
+        action = f"asking for a login to the database of project {ref}"
+        # No SQL of ours is waited for: as patient as the session is, which in a preview is not long.
+        return self._session.read(Call("POST", project_path(ref, "cli/login-role"), action, body=body), parse)
 
     def end_temporary_logins(self, ref: str) -> None:
         """End the logins that the platform made, before their time."""

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import psycopg
 import pytest
 from pulumi.output import Unknown
@@ -167,3 +168,23 @@ def test_state_of_before_is_left_by_its_own_login(reached_project: Project) -> N
     _access.remove({"dsn": reached_project.dsn}, lambda dsn: seen.append(who(dsn)))
 
     assert seen == [("postgres", "postgres")]
+
+
+def test_preview_waits_for_no_login_for_long(
+    reached_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An API that takes a request and says nothing holds a preview up for seconds, an update for longer."""
+    patience: list[float] = []
+    send = httpx.HTTPTransport.handle_request
+
+    def watched(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/cli/login-role"):
+            patience.append(request.extensions["timeout"]["read"])
+        return send(transport, request)
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", watched)
+
+    _access.run(reach(reached_project), who, read_only=True)
+    _access.run(reach(reached_project), who)
+
+    assert patience == [10.0, 30.0]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engines.supabase import ForbiddenError
+from engines.supabase.api_keys import Keys
 from providers import _cloud
 from providers.api_keys import ApiKeyProvider
 from providers.function_secrets import FunctionSecretsProvider
@@ -87,6 +88,22 @@ class TestApiKeys:
         KEYS.delete("id", changed)
         assert driver.client.keys.find(driver.ref, "secret", "jobs") is None
         assert driver.refreshed(KEYS, changed) is None
+
+    def test_a_quicker_update_is_no_failure(self, driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A key that another update makes after the look for it is taken over, and is not the stack's."""
+        theirs = driver.client.keys.create(driver.ref, "secret", "raced", "theirs")
+        look = Keys.find
+        # This update has looked, in the provider and in the client, before the other one made it.
+        looks = [None, None]
+        monkeypatch.setattr(Keys, "find", lambda *asked: looks.pop() if looks else look(*asked))
+
+        outs = driver.create(KEYS, key_name="raced", key_type="secret", description="ours")
+
+        assert (outs["key_id"], outs["made"]) == (theirs.id, False)
+        found = look(driver.client.keys, driver.ref, "secret", "raced")
+        assert found is not None
+        assert (found.id, found.description) == (theirs.id, "ours")
+        driver.client.keys.delete(driver.ref, outs["key_id"])
 
     def test_found_key_is_taken_over_and_left(self, driver: Driver) -> None:
         """The project's own key stays the same key when the stack comes, and when it goes."""
