@@ -49,8 +49,10 @@ class Variable:
         """
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"variable {self.name}: must be named by A-Z, 0-9 and _, a letter first")
-        if not self.services:
-            raise ValueError(f"variable {self.name}: must name the services that get it")
+        if not self.services or not set(self.services) <= set(BOTH):
+            raise ValueError(
+                f"variable {self.name}: must name the services that get it, of {', '.join(BOTH)}"
+            )
         if self.secret and self.default is not None:
             raise ValueError(f"variable {self.name}: must have no default, because it is secret")
         if self.default is not None and written(self.kind, self.default) != self.default:
