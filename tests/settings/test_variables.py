@@ -272,12 +272,9 @@ class TestEncryption:
         (tmp_path / "Pulumi.local.yaml").write_text(lines)
         monkeypatch.chdir(tmp_path)
 
-        def said() -> bool:
-            return "is encrypted, but" in problems(
-                {"variables": {"REPLY_PRICE": 5}, "agent": {"port": "x"}}, ["variables"]
-            )
+        message = problems({"variables": {"REPLY_PRICE": 5}, "agent": {"port": "x"}}, ["variables"])
 
-        assert said() is found
+        assert ("variables.REPLY_PRICE: is encrypted, but" in message) is found
 
 
 def test_the_lists_of_the_services_say_what_is_declared() -> None:
