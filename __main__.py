@@ -57,6 +57,7 @@ agent = runtime.Agent(
         schema=schema.version,
         shared_secrets=secrets.accepted("agent_shared_secret"),
         ai_api_key=secrets.given("ai_api_key"),
+        variables=settings.variables,
     ),
     machine,
 )
@@ -73,6 +74,7 @@ app = runtime.App(
         session_key=secrets.current("session_key"),
         supabase_url=project.url,
         supabase_anon_key=project.anon_key,
+        variables=settings.variables,
     ),
     machine,
 )

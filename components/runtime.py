@@ -27,9 +27,15 @@ class Placement(Protocol):
     def public_url(self) -> str | None:
         """Where callers outside the host reach it; None: where it listens."""
 
-    @property
-    def environment(self) -> Mapping[str, str]:
-        """More plain settings."""
+
+class Variables(Protocol):
+    """The variables that the stack itself sets, and who gets them."""
+
+    def environment(self, service: str) -> Mapping[str, str]:
+        """Give a service's plain ones by name."""
+
+    def secrets(self, service: str) -> Mapping[str, pulumi.Output[str]]:
+        """Give a service's secret ones by the names of their files."""
 
 
 class AgentSpec(Placement, Protocol):
@@ -59,6 +65,7 @@ class AgentArgs:
         schema: version of the schema it runs against; a new one restarts it after the migrations.
         shared_secrets: accepted versions of the secret that callers present.
         ai_api_key: key of the model's API, None for `echo`.
+        variables: what the stack sets beyond that.
     """
 
     spec: AgentSpec
@@ -67,6 +74,7 @@ class AgentArgs:
     schema: pulumi.Output[str]
     shared_secrets: pulumi.Output[dict[str, str]]
     ai_api_key: pulumi.Output[str] | None
+    variables: Variables
 
 
 class Agent(Component):
@@ -98,7 +106,7 @@ class Agent(Component):
             **{key: value for key, value in model.items() if value},
         }
         needs = _Needs(environment, {**secrets, **key}, "/health")
-        service = host.run(name, _service(name, args.spec, needs))
+        service = host.run(name, _service(name, args.spec, needs, args.variables))
         self.url, self.inside, self.version = service.url, service.inside, service.version
         self.finish(url=self.url, version=self.version)
 
@@ -118,6 +126,7 @@ class AppArgs:
         session_key: signs the app's cookies.
         supabase_url: the project's API.
         supabase_anon_key: the key that may reach browsers.
+        variables: what the stack sets beyond that.
     """
 
     spec: Placement
@@ -130,6 +139,7 @@ class AppArgs:
     session_key: pulumi.Output[str]
     supabase_url: pulumi.Output[str]
     supabase_anon_key: pulumi.Output[str]
+    variables: Variables
 
 
 class App(Component):
@@ -157,7 +167,7 @@ class App(Component):
         }
         # 200 while it serves; the gate reads what it says of the agent, auth and storage.
         needs = _Needs(environment, secrets, "/api/health")
-        service = host.run(name, _service(name, args.spec, needs))
+        service = host.run(name, _service(name, args.spec, needs, args.variables))
         self.url, self.version = service.url, service.version
         self.finish(url=self.url, version=self.version)
 
@@ -169,14 +179,14 @@ class _Needs:
     health_path: str
 
 
-def _service(name: str, spec: Placement, needs: _Needs) -> ServiceArgs:
+def _service(name: str, spec: Placement, needs: _Needs, variables: Variables) -> ServiceArgs:
     folder = f"workloads/{name}"
     return ServiceArgs(
         source=folder,
         command=("{python}", "-m", "uvicorn", "main:app", *_LISTEN),
         directory=folder,
-        environment={**needs.environment, **spec.environment},
-        secrets=needs.secrets,
+        environment={**needs.environment, **variables.environment(name)},
+        secrets={**needs.secrets, **variables.secrets(name)},
         port=spec.port,
         public_url=spec.public_url,
         health_path=needs.health_path,

@@ -5,6 +5,9 @@ once, by its full key, in one `SettingsError`.
 
     values.py    what a single value may look like: seconds, schedules, addresses, secrets
     sections.py  one model per key below `groundwork:`
+    variables.py every variable that the services get, declared once
+    kinds.py     what the value of a variable may be
+    delivery.py  who gets which value
     rules.py     what sections demand of each other
     problems.py  how a problem is worded
     load.py      Settings itself, and how it is read

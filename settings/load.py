@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 import pulumi
-from pulumi.runtime.config import CONFIG, get_config_env
-from pydantic import AfterValidator, Field, ValidationError
+import yaml
+from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
+from pydantic import AfterValidator, Field, PlainValidator, ValidationError
 
-from settings import rules
+from settings import delivery, rules
+from settings.delivery import Delivery
 from settings.problems import NAMESPACE, Problem, SettingsError, explain, unknown_key
 from settings.section import Section
 from settings.sections import (
@@ -67,6 +70,8 @@ class Settings(Section):
     """Where backups go; absent, none are made."""
     secrets: Secrets = Field(default_factory=Secrets)
     """Versions of generated secrets, values of given ones."""
+    variables: Annotated[Delivery, PlainValidator(delivery.read)] = Delivery()
+    """What services get beyond that, by the declarations in settings/variables.py."""
 
     @classmethod
     def load(cls, config: pulumi.Config | None = None) -> Self:
@@ -81,8 +86,11 @@ class Settings(Section):
         stack = pulumi.get_stack()
         environment = values.setdefault("environment", stack)
         values.setdefault("project_name", f"{NAMESPACE}-{environment}")
+        # A stack that sets none is told which ones it must set.
+        variables = values.setdefault("variables", {})
         sections = dict(_valid_sections(cls, values, problems))
         problems += rules.broken(sections)
+        problems += delivery.misplaced(_encrypted(stack, variables))
         if problems:
             raise SettingsError(stack, problems)
         return cls.model_construct(**sections)
@@ -131,3 +139,16 @@ def _valid_sections(
             yield name, getattr(model.model_validate(alone), name)
         except ValidationError as error:
             problems += explain(model, error)
+
+
+def _encrypted(stack: str, variables: Mapping[str, Any]) -> dict[str, bool]:
+    """Tell of the variables that are set whether the stack has them encrypted, where that can be known."""
+    key = f"{NAMESPACE}:{delivery.SECTION}"
+    if not is_config_secret(key):
+        return dict.fromkeys(variables, False)
+    # Pulumi calls the map secret as a whole once one value in it is; only the stack file tells which.
+    try:
+        lines = yaml.safe_load(Path(f"Pulumi.{stack}.yaml").read_text())["config"][key].items()
+    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError):
+        return {}
+    return {name: isinstance(value, dict) and "secure" in value for name, value in lines}

@@ -9,7 +9,6 @@ from pydantic import BeforeValidator, Field, Strict, field_validator
 from settings.cloud import Cloud
 from settings.section import Section
 from settings.values import (
-    EnvironmentVariables,
     JsonObject,
     Port,
     Schedule,
@@ -32,15 +31,6 @@ InstanceSize = Literal[
     "16xlarge", "24xlarge", "24xlarge_optimized_memory", "24xlarge_optimized_cpu", "24xlarge_high_memory",
     "48xlarge", "48xlarge_optimized_memory", "48xlarge_optimized_cpu", "48xlarge_high_memory",
 ]  # fmt: skip
-
-# The workloads' own settings: Groundwork sets them, so a stack may not.
-RESERVED_VARIABLES = frozenset(
-    {
-        "agent_shared_secret", "agent_url", "ai_api_key", "ai_base_url", "ai_model", "ai_provider",
-        "database_url", "demo_accounts", "environment", "secrets_dir", "service_version", "session_key",
-        "supabase_anon_key", "supabase_url",
-    }
-)  # fmt: skip
 
 
 class Supabase(Cloud):
@@ -103,17 +93,6 @@ class Workload(Section):
     """Port to listen on; 0 finds a free one and keeps it."""
     public_url: Url | None = None
     """Address that the outside reaches it at; absent, its local one."""
-    environment: EnvironmentVariables = Field(default_factory=dict)
-    """Further plain environment variables; never secrets, they are shown in diffs."""
-
-    @field_validator("environment")
-    @classmethod
-    def _not_reserved(cls, value: EnvironmentVariables) -> EnvironmentVariables:
-        """Refuse variables that Groundwork itself sets."""
-        if taken := sorted(name for name in value if name.lower() in RESERVED_VARIABLES):
-            message = f"must not hold what Groundwork sets itself: {', '.join(taken)}"
-            raise ValueError(message)
-        return value
 
 
 class App(Workload):

@@ -101,8 +101,8 @@ def _exact_url(value: str) -> str:
     return value
 
 
-def _url(value: str) -> str:
-    """Accept the same, and cut a slash at the end."""
+def url(value: str) -> str:
+    """Accept the same, and cut a slash at the end; anything else is a ValueError that does not quote it."""
     return _exact_url(value).rstrip("/")
 
 
@@ -137,12 +137,10 @@ def like(pattern: str, allowed: str) -> AfterValidator:
 
 Seconds = Annotated[float, BeforeValidator(seconds)]
 Schedule = Annotated[str, AfterValidator(_schedule)]
-Url = Annotated[str, AfterValidator(_url)]
+Url = Annotated[str, AfterValidator(url)]
 ExactUrl = Annotated[str, AfterValidator(_exact_url)]
 Secret = Annotated[pulumi.Output[str], PlainValidator(secret)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Version = Annotated[int, Field(ge=1)]
 Text = Annotated[str, Field(min_length=1, max_length=256)]
-EnvironmentName = Annotated[str, like("[A-Za-z_][A-Za-z0-9_]*", "named by letters, digits and _ only")]
-EnvironmentVariables = Annotated[Mapping[EnvironmentName, str], AfterValidator(freeze)]
 JsonObject = Annotated[Mapping[str, Any], AfterValidator(freeze)]

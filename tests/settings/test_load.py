@@ -46,12 +46,12 @@ class TestDefaults:
 
     def test_settings_do_not_change(self) -> None:
         """Nobody can change settings after they were read, maps included."""
-        settings = load({"app": {"environment": {"A": "1"}}})
+        settings = load({"variables": {"REPLY_PRICE": 2}})
 
         with pytest.raises(ValueError, match="frozen"):
             settings.app.port = 1
         with pytest.raises(TypeError):
-            settings.app.environment["A"] = "2"  # type: ignore[index]  # the point of the test
+            settings.variables.environment("agent")["REPLY_PRICE"] = "3"  # type: ignore[index]  # on purpose
 
 
 class TestFiles:

@@ -49,13 +49,6 @@ class TestProblems:
                 {"public_url": "https://example.com:99999"},
                 "app.public_url: must be an https:// address",
             ),
-            ("app", {"environment": {"A": 1}}, "app.environment.A: must be text; put quotes around it"),
-            ("app", {"environment": {"A-B": "1"}}, "app.environment.A-B: must be named by letters"),
-            (
-                "app",
-                {"environment": {"DATABASE_URL": "x"}},
-                "must not hold what Groundwork sets itself: DATABASE_URL",
-            ),
             ("environment", "PROD", "environment: must be up to 32 of a-z, 0-9 and -"),
             ("health", {"timeout": "soon"}, 'health.timeout: must be a duration above zero such as "500ms"'),
             ("health", {"timeout": 0}, "health.timeout: must be a duration above zero"),

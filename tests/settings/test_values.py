@@ -35,7 +35,7 @@ class TestSecrets:
             {"secrets": {"mail_api_key": {"vlue": CANARY}}},
             {"supabase": {"api_url": f"https://x?token={CANARY}", "access_token": CANARY}},
             {"supabase": {"region": CANARY}},
-            {"agent": {"environment": [CANARY]}},
+            {"variables": {"REPLY_PRICE": CANARY}},
         ],
     )
     def test_no_message_shows_a_value(self, keys: dict[str, Any]) -> None:
