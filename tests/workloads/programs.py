@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # What the tests plant and look for where it must not be.
 SHARED = {"2": "CANARY-shared-new", "1": "CANARY-shared-old"}
 SESSION_KEY = "CANARY-session-key-0123456789-abcdef"
+SESSION_KEYS = json.dumps({"use": "2", "values": {"1": f"{SESSION_KEY}-old", "2": SESSION_KEY}})
+BILLING = {"2": "CANARY-billing-new", "1": "CANARY-billing-old"}
+MAIL_KEY = "CANARY-mail-key"
 AI_KEY = "CANARY-ai-key"
 WORKLOADS = Path(__file__).parent.parent.parent / "workloads"
 
@@ -66,8 +69,8 @@ RunApp = Callable[..., Program]
 def start(
     name: str, environment: Mapping[str, str], log: Path, port: int | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start a workload; `port`: None leaves it to uvicorn."""
-    command = [sys.executable, "-m", "uvicorn", "main:app", "--host", "127.0.0.1", "--port", str(port or 0)]
+    """Start a workload; `port`: None leaves it to the system."""
+    command = [sys.executable, "serve.py", "--host", "127.0.0.1", "--port", str(port or 0)]
     # Nothing of the caller's environment but what Python needs: its proxies and secrets are not the test's.
     clean = {"PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "error"}
     with log.open("ab") as output:
