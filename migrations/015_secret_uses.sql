@@ -25,7 +25,7 @@ begin
     if cardinality(services) <> 1 then
         raise exception '% is not the login of one service', session_user using errcode = 'insufficient_privilege';
     end if;
-    if note_secret_use.secret !~ '^[a-z][a-z0-9_]{0,62}$' or note_secret_use.version < 1 then
+    if (note_secret_use.secret ~ '^[a-z][a-z0-9_]{0,62}$' and note_secret_use.version > 0) is not true then
         raise exception 'this is no secret''s name and version' using errcode = 'invalid_parameter_value';
     end if;
     insert into private.secret_use as u (secret, version, service, last_used_at)
