@@ -12,11 +12,17 @@ App and agent have the same module: each image is built from its own folder alon
 
 from __future__ import annotations
 
+import signal
+import sys
+
+if __name__ == "__main__":
+    # In a container this is process 1, for which the kernel ignores a signal that nobody handles, and the
+    # imports below take a while.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+
 import argparse
 import math
 import os
-import signal
-import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -134,8 +140,6 @@ def serve(host: str, port: int) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and serve."""
-    # In a container this is process 1, for which the kernel ignores a signal that nobody handles.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     parser = argparse.ArgumentParser(description="Serve until a signal comes.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
     parser.add_argument("--port", type=int, required=True, help="TCP port to listen at; 0: any free one")
