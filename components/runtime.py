@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     import pulumi
 
-_LISTEN = ("--host", "127.0.0.1", "--port", "{port}", "--no-access-log")
+_COMMAND = ("{python}", "serve.py", "--host", "127.0.0.1", "--port", "{port}")
 
 
 class Placement(Protocol):
@@ -155,7 +156,7 @@ class App(Component):
         secrets = {
             "database_url": args.database_url,
             "agent_shared_secret": as_json(args.shared_secret),
-            "session_key": args.session_key,
+            "session_key": args.session_key.apply(_signing),
         }
         environment: dict[str, Text] = {
             "ENVIRONMENT": args.environment,
@@ -179,11 +180,16 @@ class _Needs:
     health_path: str
 
 
+def _signing(key: str) -> str:
+    """Write the session key as the app reads it; who has its versions has done so."""
+    return key if key.startswith("{") else json.dumps({"use": "1", "values": {"1": key}})
+
+
 def _service(name: str, spec: Placement, needs: _Needs, variables: Variables) -> ServiceArgs:
     folder = f"workloads/{name}"
     return ServiceArgs(
         source=folder,
-        command=("{python}", "-m", "uvicorn", "main:app", *_LISTEN),
+        command=_COMMAND,
         directory=folder,
         environment={**needs.environment, **variables.environment(name)},
         secrets={**needs.secrets, **variables.secrets(name)},

@@ -41,6 +41,8 @@ from (
     ('authenticated', 'public.create_organization(text)'),
     ('app_runtime', 'public.verify_api_key(text)'),
     ('app_runtime', 'public.record_billing_event(text,text,text,jsonb,uuid)'),
+    ('app_runtime', 'public.note_secret_use(text,integer)'),
+    ('agent_runtime', 'public.note_secret_use(text,integer)'),
     ('agent_runtime', 'public.deduct_credits(uuid,integer,text,text,uuid)'),
     ('agent_runtime', 'public.refund_credits(uuid,text,text,integer)'),
     ('agent_runtime', 'public.store_reply(uuid,text,text,bigint)'),

@@ -78,7 +78,7 @@ def test_functions(product: Product) -> None:
 
 
 def test_server_role_has_the_services_functions(product: Product) -> None:
-    """service_role may call what app or agent may, and what the page gives to it alone."""
+    """service_role may call what app or agent may but for two, and what the page gives to it alone."""
     query: LiteralString = (
         "select p.proname::text from pg_proc p where p.pronamespace = 'public'::regnamespace"
         " and has_function_privilege('service_role', p.oid, 'execute')"
@@ -89,4 +89,7 @@ def test_server_role_has_the_services_functions(product: Product) -> None:
         for name, (_, roles) in documented_functions().items()
         if roles & {"app_runtime", "agent_runtime"}
     }
-    assert actual == (services - {"ensure_demo_account"}) | {"grant_credits", "export_tables"}
+    assert actual == (services - {"ensure_demo_account", "note_secret_use"}) | {
+        "grant_credits",
+        "export_tables",
+    }

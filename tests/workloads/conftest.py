@@ -13,7 +13,7 @@ from tests.fix_product import Product
 from tests.fix_supabase import GROUPS
 from tests.workloads import doubles, programs
 from tests.workloads.browser import Browse, Browser
-from tests.workloads.programs import AI_KEY, SESSION_KEY, SHARED
+from tests.workloads.programs import AI_KEY, BILLING, MAIL_KEY, SESSION_KEYS, SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +111,9 @@ def app_environment(product: Product, fake: FakeService) -> dict[str, str]:
         "AGENT_SHARED_SECRET": json.dumps({"2": SHARED["2"]}),
         "SUPABASE_URL": fake.url,
         "SUPABASE_ANON_KEY": "anon-key",
-        "SESSION_KEY": SESSION_KEY,
+        "SESSION_KEY": SESSION_KEYS,
+        "BILLING_WEBHOOK_SECRET": json.dumps(BILLING),
+        "MAIL_API_KEY": MAIL_KEY,
         "DEMO_ACCOUNTS": "true",
         "ENVIRONMENT": "test",
         "SERVICE_VERSION": "v-app",

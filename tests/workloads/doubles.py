@@ -27,12 +27,14 @@ class Answer:
         body: sent in these parts, each at once.
         breaks: the connection is cut after the body, against the promised encoding.
         waits_for: set this event to let the answer go on after its first part.
+        drops: so many requests get no answer, only the end of their connection.
     """
 
     status: int = 200
     body: list[bytes] = field(default_factory=list)
     breaks: bool = False
     waits_for: threading.Event | None = None
+    drops: int = 0
 
 
 @dataclass
@@ -69,6 +71,10 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.fake.requests.append((path, headers, json.loads(body) if body else None))
         answer = self.fake.answers.get(path, Answer(404, [b"{}"]))
+        if answer.drops > 0:
+            answer.drops -= 1
+            self.close_connection = True
+            return
         self.send_response(answer.status)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()

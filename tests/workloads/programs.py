@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # What the tests plant and look for where it must not be.
 SHARED = {"2": "CANARY-shared-new", "1": "CANARY-shared-old"}
 SESSION_KEY = "CANARY-session-key-0123456789-abcdef"
+SESSION_KEYS = json.dumps({"use": "2", "values": {"1": f"{SESSION_KEY}-old", "2": SESSION_KEY}})
+BILLING = {"2": "CANARY-billing-new", "1": "CANARY-billing-old"}
+MAIL_KEY = "CANARY-mail-key"
 AI_KEY = "CANARY-ai-key"
 WORKLOADS = Path(__file__).parent.parent.parent / "workloads"
 
@@ -64,25 +67,25 @@ RunApp = Callable[..., Program]
 
 
 def start(
-    name: str, environment: Mapping[str, str], log: Path, port: int | None = None
+    name: str, environment: Mapping[str, str], log: Path, port: int | None = None, folder: Path = WORKLOADS
 ) -> subprocess.Popen[bytes]:
-    """Start a workload; `port`: None leaves it to uvicorn."""
-    command = [sys.executable, "-m", "uvicorn", "main:app", "--host", "127.0.0.1", "--port", str(port or 0)]
+    """Start a workload of a folder of workloads; `port`: None leaves it to the system."""
+    command = [sys.executable, "serve.py", "--host", "127.0.0.1", "--port", str(port or 0)]
     # Nothing of the caller's environment but what Python needs: its proxies and secrets are not the test's.
     clean = {"PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "error"}
     with log.open("ab") as output:
         return subprocess.Popen(
-            command, cwd=WORKLOADS / name, env={**clean, **environment}, stdout=output, stderr=output
+            command, cwd=folder / name, env={**clean, **environment}, stdout=output, stderr=output
         )
 
 
 @contextlib.contextmanager
 def running(
-    name: str, environment: Mapping[str, str], log: Path, port: int | None = None
+    name: str, environment: Mapping[str, str], log: Path, port: int | None = None, folder: Path = WORKLOADS
 ) -> Iterator[Program]:
     """Run a workload until the end of the block."""
     port = port or free_port()
-    program = Program(f"http://127.0.0.1:{port}", start(name, environment, log, port), log)
+    program = Program(f"http://127.0.0.1:{port}", start(name, environment, log, port, folder), log)
     try:
         until(lambda: _answers(program))
         yield program
@@ -94,7 +97,7 @@ def running(
 def _answers(program: Program) -> bool:
     assert program.process.poll() is None, program.log.read_text()
     with contextlib.suppress(httpx.TransportError):
-        return httpx.get(f"{program.url}/no-such-page", timeout=5).status_code > 0
+        return httpx.get(f"{program.url}/ready", timeout=5).status_code > 0
     return False
 
 

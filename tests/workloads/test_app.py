@@ -37,7 +37,6 @@ class TestHealth:
         )
         assert all(check["latency_ms"] >= 0 for check in document["checks"].values())
         assert (document["version"], document["environment"]) == ("v-app", "test")
-        assert document["secrets"] == {"agent_shared_secret": {"versions": ["2"]}}
         assert {headers["apikey"] for _, headers, _ in outside.requests} == {"anon-key"}
 
     @pytest.mark.parametrize(

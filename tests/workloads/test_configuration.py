@@ -55,7 +55,11 @@ def test_missing_settings_are_listed(name: str, tmp_path: Path) -> None:
         ("agent", "AI_PROVIDER", "CANARY", "'echo', 'openai' or 'anthropic'"),
         ("agent", "AI_PROVIDER", "openai", "ai_model: missing"),
         ("app", "AGENT_SHARED_SECRET", '{"1": "CANARY", "2": "CANARY"}', "the one current version"),
-        ("app", "SESSION_KEY", "CANARY", "at least 32 characters"),
+        ("app", "SESSION_KEY", "CANARY", "Invalid JSON"),
+        ("app", "SESSION_KEY", '{"use": "1", "values": {"1": "CANARY"}}', "at least 32 characters"),
+        ("app", "SESSION_KEY", json.dumps({"use": "2", "values": {"1": "CANARY" * 6}}), "in use among"),
+        ("app", "SESSION_KEY", json.dumps({"values": {"1": "CANARY" * 6}}), "session_key.use: Field"),
+        ("app", "BILLING_WEBHOOK_SECRET", '{"new": "CANARY"}', "whole numbers"),
         ("app", "AGENT_URL", "CANARY:8001", "starts with http://"),
         ("app", "DEMO_ACCOUNTS", "CANARY", "valid boolean"),
     ],
@@ -70,7 +74,7 @@ def test_wrong_settings_are_explained(
         "AGENT_SHARED_SECRET": json.dumps({"1": "CANARY"}),
         "SUPABASE_URL": "http://127.0.0.1:9",
         "SUPABASE_ANON_KEY": "anon",
-        "SESSION_KEY": "CANARY" * 6,
+        "SESSION_KEY": json.dumps({"use": "1", "values": {"1": "CANARY" * 6}}),
     }
     lines = refused(name, good | {variable: value}, tmp_path / "log")
 
@@ -100,7 +104,10 @@ def test_a_file_wins_over_a_variable(tmp_path: Path) -> None:
     assert document["secrets"]["agent_shared_secret"]["versions"] == ["7"]
 
 
-@pytest.mark.parametrize("module", ["logs.py", "store.py", "report.py"])
+@pytest.mark.parametrize(
+    "module",
+    ["declared.py", "held.py", "logs.py", "report.py", "serve.py", "store.py", "traffic.py", "uses.py"],
+)
 def test_modules_of_both_stay_the_same(module: str) -> None:
     """App and agent may not import each other; what both need is one text in two folders."""
     one, other = (programs.WORKLOADS / name / module for name in ("agent", "app"))

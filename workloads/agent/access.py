@@ -1,19 +1,16 @@
-"""The secret that app and agent share: who may call, and how both prove that they hold the same value."""
+"""The secret that app and agent share: who may call."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from pydantic import SecretStr
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from held import Secret
 
 OPEN_PATH = "/health"
 REFUSAL = JSONResponse(
@@ -23,40 +20,18 @@ REFUSAL = JSONResponse(
 )
 
 
-class SharedSecret:
-    """Every accepted version of the secret; while a rotation runs there are two."""
-
-    def __init__(self, versions: Mapping[str, SecretStr]) -> None:
-        """Take the values by their version."""
-        self._values = {name: value.get_secret_value().encode() for name, value in versions.items()}
-
-    @property
-    def versions(self) -> list[str]:
-        """The accepted versions, the newest first."""
-        return sorted(self._values, key=int, reverse=True)
-
-    def version_of(self, header: str | None) -> str | None:
-        """Name the version that an Authorization header carries; None: no accepted one."""
-        scheme, _, token = (header or "").partition(" ")
-        if scheme.lower() != "bearer":
-            return None
-        # Every version is compared, in constant time: the answer's delay tells nothing.
-        given = token.strip().encode()
-        matches = [name for name in self.versions if hmac.compare_digest(self._values[name], given)]
-        return matches[0] if matches else None
-
-    def fingerprints(self, nonce: str) -> dict[str, str]:
-        """Give HMAC-SHA256(value, nonce) of each version: a proof that shows no value (RFC 2104)."""
-        return {
-            name: hmac.new(self._values[name], nonce.encode(), hashlib.sha256).hexdigest()
-            for name in self.versions
-        }
+def version_of(secret: Secret, header: str | None) -> str | None:
+    """Name the version that an Authorization header carries; None: no accepted one."""
+    scheme, _, token = (header or "").partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    return secret.find(token.strip().encode(), lambda value: value)
 
 
 class Guard:
     """Lets only holders of the secret pass, before anything of their request is read; `/health` is open."""
 
-    def __init__(self, app: ASGIApp, secret: SharedSecret) -> None:
+    def __init__(self, app: ASGIApp, secret: Secret) -> None:
         """Wrap a whole application."""
         self._app = app
         self._secret = secret
@@ -66,9 +41,10 @@ class Guard:
         if scope["type"] != "http" or scope["path"] == OPEN_PATH:
             await self._app(scope, receive, send)
             return
-        version = self._secret.version_of(Headers(scope=scope).get("authorization"))
+        version = version_of(self._secret, Headers(scope=scope).get("authorization"))
         if version is None:
             await REFUSAL(scope, receive, send)
             return
+        self._secret.used(version)
         scope["state"]["secret_version"] = version
         await self._app(scope, receive, send)

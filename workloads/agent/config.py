@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
@@ -15,6 +16,11 @@ from pydantic_settings import (
     SecretsSettingsSource,
     SettingsConfigDict,
 )
+
+import declared
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SECRETS_DIR = "SECRETS_DIR"
 
@@ -92,7 +98,18 @@ class Settings(BaseSettings):
     def secret_values(self) -> list[str]:
         """List every secret value, for the log filter."""
         single = [self.database_url, *([self.ai_api_key] if self.ai_api_key else [])]
-        return [secret.get_secret_value() for secret in (*single, *self.agent_shared_secret.values())]
+        known = [secret.get_secret_value() for secret in (*single, *self.agent_shared_secret.values())]
+        return known + _declared().secrets
+
+
+@cache
+def _declared() -> declared.Declared:
+    return declared.read(Path(__file__).parent, os.environ.get(SECRETS_DIR))
+
+
+def variables() -> Mapping[str, declared.Value]:
+    """Give the variables that the stack's settings declare for this service, by name and in their types."""
+    return _declared().values
 
 
 def _line(problem: dict[str, object]) -> str:
@@ -112,9 +129,12 @@ def load() -> Settings:
     folder = os.environ.get(SECRETS_DIR)
     if folder and not Path(folder).is_dir():
         raise SystemExit(f"{SECRETS_DIR}: the folder {folder} does not exist")
+    lines = list(_declared().problems)
     try:
-        return Settings.model_validate({})
+        settings = Settings.model_validate({})
     except ValidationError as error:
         # Only place and rule: pydantic's own text quotes the input.
-        lines = [_line(dict(problem)) for problem in error.errors(include_input=False, include_url=False)]
-        raise SystemExit("\n".join(lines)) from None
+        lines += [_line(dict(problem)) for problem in error.errors(include_input=False, include_url=False)]
+    if lines:
+        raise SystemExit("\n".join(lines))
+    return settings

@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 import uuid
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, MutableMapping
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from traffic import Traffic
 
 LOG = logging.getLogger("access")
 SHORTEST_SECRET = 4
@@ -89,23 +92,25 @@ def configure(secrets: Iterable[str]) -> None:
 
 
 class AccessLog:
-    """The outermost layer: one line per request, and the only place where an unexpected error ends."""
+    """The outermost layer: logs and counts requests, and is the only place where unexpected errors end."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap a whole application."""
+    def __init__(self, app: ASGIApp, traffic: Traffic) -> None:
+        """Wrap a whole application, and take what counts its requests."""
         self._app = app
+        self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request and log it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, seen = time.perf_counter(), {"status": 500}
+        started = time.perf_counter()
+        seen = _Seen()
         scope.setdefault("state", {})["request_id"] = request_id = uuid.uuid4().hex
 
         async def observed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                seen["status"] = message["status"]
+                seen.status, seen.wait_s = message["status"], time.perf_counter() - started
                 message.setdefault("headers", []).append((b"x-request-id", request_id.encode()))
             await send(message)
 
@@ -113,19 +118,32 @@ class AccessLog:
             await self._app(scope, receive, observed)
         except Exception:
             # The application has answered 500 already; raising on would print a second, unfiltered text.
+            seen.broken = True
             LOG.exception("unexpected error", extra={"fields": {"request_id": request_id}})
         finally:
-            LOG.info("request", extra={"fields": _fields(scope, seen["status"], started)})
+            took = time.perf_counter() - started
+            failed = seen.broken or seen.status >= 500
+            self._traffic.add(scope["path"], took if seen.wait_s is None else seen.wait_s, failed=failed)
+            LOG.info("request", extra={"fields": _fields(scope, seen.status, took)})
 
 
-def _fields(scope: MutableMapping[str, Any], status: int, started: float) -> dict[str, Any]:
+@dataclass
+class _Seen:
+    """What became of a request; `wait_s`: until its answer began, None: it never did."""
+
+    status: int = 500
+    wait_s: float | None = None
+    broken: bool = False
+
+
+def _fields(scope: MutableMapping[str, Any], status: int, took: float) -> dict[str, Any]:
     state = scope["state"]
     fields = {
         "request_id": state["request_id"],
         "method": scope["method"],
         "path": scope["path"],
         "status": status,
-        "duration_ms": round((time.perf_counter() - started) * 1000, 1),
+        "duration_ms": round(took * 1000, 1),
     }
     # Which version a caller still uses: a rotation may retire the old one when it is seen no more.
     return fields | ({"secret_version": state["secret_version"]} if "secret_version" in state else {})

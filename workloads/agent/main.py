@@ -1,6 +1,6 @@
 """The agent: answers questions for credits, and runs background jobs.
 
-Run in this folder: python -m uvicorn main:app --host 127.0.0.1 --port 8001
+Run in this folder: python serve.py --host 127.0.0.1 --port 8001
 """
 
 from __future__ import annotations
@@ -15,20 +15,23 @@ import httpx
 from fastapi import FastAPI, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SecretStr
 from starlette.exceptions import HTTPException
 
 import config
 import logs
-from access import Guard, SharedSecret
+from access import Guard
 from ai.anthropic import Anthropic
 from ai.echo import Echo
 from ai.openai import OpenAI
 from ai.options import Options
+from held import CURRENT, Secret, documents, password_of
 from jobs import Runner
 from replies import Done, Failed, Piece, Question, Replies
-from report import report
-from store import RefusedError, Store, StoreUnavailableError
+from report import CheckFailedError, report
+from store import RefusedError, Store
+from traffic import Traffic
+from uses import Uses
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,7 +41,13 @@ if TYPE_CHECKING:
 
 SETTINGS = config.load()
 logs.configure(SETTINGS.secret_values())
-SECRET = SharedSecret(SETTINGS.agent_shared_secret)
+USES = Uses()
+TRAFFIC = Traffic("/health")
+SECRET = Secret("agent_shared_secret", SETTINGS.agent_shared_secret, USES.note)
+DATABASE_URL = SETTINGS.database_url.get_secret_value()
+PASSWORD = Secret("database_password", {CURRENT: SecretStr(password_of(DATABASE_URL))}, USES.note)
+AI_KEY = Secret("ai_api_key", {CURRENT: SETTINGS.ai_api_key} if SETTINGS.ai_api_key else {}, USES.note)
+HELD = [secret for secret in (SECRET, PASSWORD, AI_KEY) if secret.versions]
 # Below the grace that process and container hosts give before they kill.
 PATIENCE_S = 8
 
@@ -67,11 +76,17 @@ def _model(client: httpx.AsyncClient) -> Model:
     return Anthropic(client, options) if SETTINGS.ai_provider == "anthropic" else Echo()
 
 
+async def _asks_the_model(request: httpx.Request) -> None:
+    del request  # the client has no other requests
+    if AI_KEY.versions:
+        AI_KEY.used(CURRENT)
+
+
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    store = Store(SETTINGS.database_url.get_secret_value(), "agent")
+    store = Store(DATABASE_URL, "agent", lambda: PASSWORD.used(CURRENT))
     await store.open()
-    async with httpx.AsyncClient() as client:
+    async with USES.kept(store), httpx.AsyncClient(event_hooks={"request": [_asks_the_model]}) as client:
         model = _model(client)
         name = SETTINGS.ai_model or SETTINGS.ai_provider
         app.state.replies = Replies(store, model, name, SETTINGS.reply_price)
@@ -84,7 +99,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 api = FastAPI(title="agent", lifespan=_lifespan, docs_url=None, redoc_url=None, openapi_url=None)
 # What a server runs: everything behind the log and the guard.
-app = logs.AccessLog(Guard(api, SECRET))
+app = logs.AccessLog(Guard(api, SECRET), TRAFFIC)
 
 
 @api.exception_handler(RefusedError)
@@ -93,8 +108,8 @@ async def _refused(request: Request, error: RefusedError) -> JSONResponse:
     return JSONResponse({"error": str(error)}, error.status)
 
 
-@api.exception_handler(StoreUnavailableError)
-async def _unavailable(request: Request, error: StoreUnavailableError) -> JSONResponse:
+@api.exception_handler(CheckFailedError)
+async def _unavailable(request: Request, error: CheckFailedError) -> JSONResponse:
     del request
     return JSONResponse({"error": str(error)}, 503, headers={"Retry-After": "5"})
 
@@ -123,17 +138,24 @@ async def _unexpected(request: Request, error: Exception) -> JSONResponse:
 async def read_health(
     request: Request, nonce: Annotated[str | None, Query(min_length=8, max_length=256)] = None
 ) -> JSONResponse:
-    """Report the checks; with a nonce also the secret's fingerprints. 503 when unhealthy."""
+    """Report checks, traffic and secrets, with a nonce also their fingerprints; 503 when unhealthy."""
     state = request.app.state
     checks = {"database": state.store.check, "ai": state.model.check}
     document = await report(checks)
-    proof = {"fingerprint": SECRET.fingerprints(nonce)} if nonce else {}
     document |= {
         "version": SETTINGS.service_version,
         "environment": SETTINGS.environment,
-        "secrets": {"agent_shared_secret": {"versions": SECRET.versions, **proof}},
+        "traffic": TRAFFIC.document(),
+        "secrets": documents(HELD, nonce),
     }
     return JSONResponse(document, 503 if document["status"] == "unhealthy" else 200)
+
+
+@api.get("/probe")
+async def probe(request: Request) -> JSONResponse:
+    """Answer for a caller with the secret whether requests get through to the database; 503: they do not."""
+    await request.app.state.store.check()
+    return JSONResponse({"status": "ok", "version": SETTINGS.service_version})
 
 
 @api.post("/reply")

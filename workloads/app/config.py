@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import AfterValidator, Json, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Json, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SecretsSettingsSource,
     SettingsConfigDict,
 )
+
+import declared
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SECRETS_DIR = "SECRETS_DIR"
 # RFC 7518 section 3.2: the key of HS256 is not shorter than its hash.
@@ -32,18 +38,37 @@ def _parsable(value: SecretStr) -> SecretStr:
     return value
 
 
-def _current(value: dict[str, SecretStr]) -> dict[str, SecretStr]:
-    if len(value) != 1 or not all(name.isdecimal() for name in value):
-        raise ValueError('expected the one current version: {"2": "value"}')
+def _versions(value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    if not value:
+        raise ValueError("expected at least one version")
+    if not all(name.isdecimal() for name in value):
+        raise ValueError('expected versions as whole numbers: {"1": "value"}')
     if not all(secret.get_secret_value() for secret in value.values()):
-        raise ValueError("the current version has an empty value")
+        raise ValueError("a version has an empty value")
     return value
 
 
-def _long(value: SecretStr) -> SecretStr:
-    if len(value.get_secret_value()) < SHORTEST_KEY:
-        raise ValueError(f"expected at least {SHORTEST_KEY} characters")
-    return value
+def _current(value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    if len(value) != 1:
+        raise ValueError('expected the one current version: {"2": "value"}')
+    return _versions(value)
+
+
+class SessionKey(BaseModel):
+    """The versions of the key: `use` signs, all are accepted, and a newer one may wait for its turn."""
+
+    model_config = ConfigDict(frozen=True)
+
+    use: str
+    values: Annotated[dict[str, SecretStr], AfterValidator(_versions)]
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        if self.use not in self.values:
+            raise ValueError('expected the version in use among the values: {"use": "2", "values": {"2": …}}')
+        if any(len(value.get_secret_value()) < SHORTEST_KEY for value in self.values.values()):
+            raise ValueError(f"expected at least {SHORTEST_KEY} characters in each version")
+        return self
 
 
 def _without_slash(value: str) -> str:
@@ -64,7 +89,9 @@ class Settings(BaseSettings):
         agent_shared_secret: JSON object with the one current version, as in {"2": "value"}.
         supabase_url: the project's address, for the checks of auth and storage.
         supabase_anon_key: the project's public key.
-        session_key: signs the session cookie and the forms.
+        session_key: signs the session cookie and the forms: {"use": "2", "values": {"1": "old", "2": "new"}}.
+        billing_webhook_secret: JSON object of every version that signs deliveries; None: there are none.
+        mail_api_key: the mail provider's key; None: no mail is sent.
         demo_accounts: offer to continue as the demo user.
         environment: name of the stack, shown in /api/health and on the page.
         service_version: version of this code, shown there too.
@@ -77,7 +104,9 @@ class Settings(BaseSettings):
     agent_shared_secret: Annotated[Json[dict[str, SecretStr]], AfterValidator(_current)]
     supabase_url: Url
     supabase_anon_key: str
-    session_key: Annotated[SecretStr, AfterValidator(_long)]
+    session_key: Json[SessionKey]
+    billing_webhook_secret: Annotated[Json[dict[str, SecretStr]], AfterValidator(_versions)] | None = None
+    mail_api_key: SecretStr | None = None
     demo_accounts: bool = False
     environment: str = "local"
     service_version: str = "unknown"
@@ -98,14 +127,26 @@ class Settings(BaseSettings):
 
     def secret_values(self) -> list[str]:
         """List every secret value, for the log filter."""
-        secrets = (self.database_url, self.session_key, *self.agent_shared_secret.values())
-        return [secret.get_secret_value() for secret in secrets]
+        versioned = (self.agent_shared_secret, self.session_key.values, self.billing_webhook_secret or {})
+        secrets = [secret for values in versioned for secret in values.values()]
+        secrets += [self.database_url, *([self.mail_api_key] if self.mail_api_key else [])]
+        return [secret.get_secret_value() for secret in secrets] + _declared().secrets
+
+
+@cache
+def _declared() -> declared.Declared:
+    return declared.read(Path(__file__).parent, os.environ.get(SECRETS_DIR))
+
+
+def variables() -> Mapping[str, declared.Value]:
+    """Give the variables that the stack's settings declare for this service, by name and in their types."""
+    return _declared().values
 
 
 def _line(problem: dict[str, object]) -> str:
     place = ".".join(str(part) for part in problem["loc"]) if isinstance(problem["loc"], tuple) else ""
     text = str(problem["msg"]).removeprefix("Value error, ")
-    if problem["type"] == "missing":
+    if problem["type"] == "missing" and "." not in place:
         text = f"missing; set the variable {place.upper()} or put a file {place} into {SECRETS_DIR}"
     return f"{place}: {text}" if place else text
 
@@ -119,9 +160,12 @@ def load() -> Settings:
     folder = os.environ.get(SECRETS_DIR)
     if folder and not Path(folder).is_dir():
         raise SystemExit(f"{SECRETS_DIR}: the folder {folder} does not exist")
+    lines = list(_declared().problems)
     try:
-        return Settings.model_validate({})
+        settings = Settings.model_validate({})
     except ValidationError as error:
         # Only place and rule: pydantic's own text quotes the input.
-        lines = [_line(dict(problem)) for problem in error.errors(include_input=False, include_url=False)]
-        raise SystemExit("\n".join(lines)) from None
+        lines += [_line(dict(problem)) for problem in error.errors(include_input=False, include_url=False)]
+    if lines:
+        raise SystemExit("\n".join(lines))
+    return settings

@@ -1,6 +1,6 @@
 """The app: the product's page, its forms, the organization's export, and the health of it all.
 
-Run in this folder: python -m uvicorn main:app --host 127.0.0.1 --port 8000
+Run in this folder: python serve.py --host 127.0.0.1 --port 8000
 """
 
 from __future__ import annotations
@@ -8,22 +8,27 @@ from __future__ import annotations
 import secrets
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import httpx
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
+from pydantic import SecretStr
 from starlette.exceptions import HTTPException
 
+import billing
 import config
 import logs
 import pages
+from held import CURRENT, Secret, documents, password_of
 from protection import Protection
 from report import report
 from store import RefusedError, Store, StoreUnavailableError
+from traffic import Traffic
 from upstream import Agent, AgentError, Project
+from uses import Uses
 from visitors import Visitors
 
 if TYPE_CHECKING:
@@ -31,6 +36,17 @@ if TYPE_CHECKING:
 
 SETTINGS = config.load()
 logs.configure(SETTINGS.secret_values())
+USES = Uses()
+TRAFFIC = Traffic("/api/health")
+SHARED = Secret("agent_shared_secret", SETTINGS.agent_shared_secret, USES.note)
+SESSION_KEY = Secret("session_key", SETTINGS.session_key.values, USES.note)
+BILLING = Secret("billing_webhook_secret", SETTINGS.billing_webhook_secret or {}, USES.note)
+MAIL_KEY = Secret(
+    "mail_api_key", {CURRENT: SETTINGS.mail_api_key} if SETTINGS.mail_api_key else {}, USES.note
+)
+DATABASE_URL = SETTINGS.database_url.get_secret_value()
+PASSWORD = Secret("database_password", {CURRENT: SecretStr(password_of(DATABASE_URL))}, USES.note)
+HELD = [secret for secret in (SHARED, SESSION_KEY, BILLING, MAIL_KEY, PASSWORD) if secret.versions]
 TITLES = {401: "Not signed in", 402: "Not enough credits", 403: "Not allowed", 404: "Not found"}
 
 
@@ -38,11 +54,12 @@ TITLES = {401: "Not signed in", 402: "Not enough credits", 403: "Not allowed", 4
 async def _lifespan(api: FastAPI) -> AsyncIterator[None]:
     state = api.state
     state.settings = SETTINGS
-    state.visitors = Visitors(SETTINGS.session_key.get_secret_value())
-    state.store = Store(SETTINGS.database_url.get_secret_value(), "app")
+    state.visitors = Visitors(SESSION_KEY, SETTINGS.session_key.use)
+    state.billing_secret = BILLING
+    state.store = Store(DATABASE_URL, "app", lambda: PASSWORD.used(CURRENT))
     await state.store.open()
-    async with httpx.AsyncClient() as client:
-        state.agent = Agent(client, SETTINGS.agent_url, SETTINGS.agent_shared_secret)
+    async with USES.kept(state.store), httpx.AsyncClient() as client:
+        state.agent = Agent(client, SETTINGS.agent_url, SHARED)
         state.project = Project(client, SETTINGS.supabase_url, SETTINGS.supabase_anon_key)
         yield
     await state.store.close()
@@ -50,9 +67,10 @@ async def _lifespan(api: FastAPI) -> AsyncIterator[None]:
 
 api = FastAPI(title="app", lifespan=_lifespan, docs_url=None, redoc_url=None, openapi_url=None)
 api.include_router(pages.router)
+api.include_router(billing.router)
 api.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
 # What a server runs: everything behind the log and the headers.
-app = logs.AccessLog(Protection(api))
+app = logs.AccessLog(Protection(api), TRAFFIC)
 
 
 def _problem(request: Request, status: int, text: str, **more: str) -> Response:
@@ -101,8 +119,10 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 
 
 @api.get("/api/health")
-async def read_health(request: Request) -> JSONResponse:
-    """Report the checks of database, auth, storage and agent; 503 when unhealthy."""
+async def read_health(
+    request: Request, nonce: Annotated[str | None, Query(min_length=8, max_length=256)] = None
+) -> JSONResponse:
+    """Report checks, traffic and secrets, with a nonce also their fingerprints; 503 when unhealthy."""
     state = request.app.state
     checks = {
         "database": state.store.check,
@@ -114,7 +134,23 @@ async def read_health(request: Request) -> JSONResponse:
     document |= {
         "version": SETTINGS.service_version,
         "environment": SETTINGS.environment,
-        "secrets": {"agent_shared_secret": {"versions": [state.agent.version]}},
+        "traffic": TRAFFIC.document(),
+        "secrets": documents(HELD, nonce),
     }
     headers = dict(pages.NO_STORE)
     return JSONResponse(document, 503 if document["status"] == "unhealthy" else 200, headers=headers)
+
+
+@api.get("/api/probe")
+async def probe(request: Request) -> JSONResponse:
+    """Send one request through everything: the agent by the shared secret, and by it the database.
+
+    503: something is away; 502: the agent refuses, or is none.
+    """
+    headers = dict(pages.NO_STORE)
+    try:
+        agent_version = await request.app.state.agent.probe()
+    except AgentError as error:
+        return JSONResponse({"status": "failed", "error": str(error)}, error.status, headers=headers)
+    document = {"status": "ok", "version": SETTINGS.service_version, "agent_version": agent_version}
+    return JSONResponse(document, headers=headers)

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, LiteralString, Self
 
-from psycopg import AsyncConnection, Error, OperationalError, sql
+from psycopg import AsyncConnection, AsyncCursor, Error, OperationalError, sql
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from report import CheckFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from uuid import UUID
 
 Row = dict[str, Any]
@@ -32,6 +32,8 @@ REFUSALS = {
     "22023": (422, "a value is out of range"),
     "42501": (403, "the user may not do this in this organization"),
     "23503": (404, "no such organization or conversation"),
+    "22P02": (422, "a value cannot be stored as it is"),
+    "22P05": (422, "a text has a character that cannot be stored"),
 }
 
 
@@ -71,8 +73,19 @@ class Session(AsyncConnection[Row]):
 class Store:
     """Sessions of one login. A call runs as the service, or as a user under row level security."""
 
-    def __init__(self, dsn: str, name: str) -> None:
-        """Prepare a pool; nothing connects before the first call."""
+    def __init__(self, dsn: str, name: str, connected: Callable[[], None]) -> None:
+        """Prepare a pool; nothing connects before the first call.
+
+        Args:
+            dsn: URL of the login.
+            name: what the server's list of sessions shows.
+            connected: called for every new session, which is when the password is used.
+        """
+
+        async def configure(session: Session) -> None:
+            del session
+            connected()
+
         options = {
             "autocommit": True,
             "row_factory": dict_row,
@@ -92,7 +105,7 @@ class Store:
             max_size=POOL_SIZE,
             timeout=WAIT_S,
             reconnect_timeout=1,
-            check=AsyncConnectionPool.check_connection,
+            configure=configure,
         )
 
     async def open(self) -> None:
@@ -111,14 +124,39 @@ class Store:
             StoreUnavailableError: no session, or it ended in the middle.
             RefusedError: a rule of the schema says no.
         """
+        # The inner block commits, or rolls back after an error, and leaves the pool's session open.
+        async with self._lend("begin") as (session, _), session:
+            yield session
+
+    @asynccontextmanager
+    async def _lend(self, statement: LiteralString) -> AsyncIterator[tuple[Session, AsyncCursor[Row]]]:
+        """Lend a session and the outcome of its first statement, without a round trip to try it before.
+
+        Raises as `session`.
+        """
         try:
-            async with self._pool.connection() as session, session.transaction():
-                yield session
+            session, outcome = await self._first(statement)
+            try:
+                yield session, outcome
+            finally:
+                await self._pool.putconn(session)
         except PoolTimeout:
             text = f"no session with the database within {WAIT_S} s: {Session.failure}"
             raise StoreUnavailableError(text) from None
         except Error as error:
             raise _translate(error) from error
+
+    async def _first(self, statement: LiteralString) -> tuple[Session, AsyncCursor[Row]]:
+        """Run a statement that does no harm twice; a session that ended in the pool is replaced."""
+        for _ in range(POOL_SIZE):
+            session = await self._pool.getconn()
+            try:
+                return session, await session.execute(statement)
+            except BaseException as error:
+                await self._pool.putconn(session)
+                if not (session.closed and isinstance(error, OperationalError)):
+                    raise
+        raise PoolTimeout
 
     @asynccontextmanager
     async def as_user(self, user: UUID) -> AsyncIterator[Session]:
@@ -138,8 +176,8 @@ class Store:
         Raises:
             CheckFailedError: no session, or the migrations were not applied.
         """
-        async with self.session() as session:
-            found = await session.execute("select to_regproc('public.credit_balance') as name")
+        # One statement and no transaction: the answer to a probe costs one round trip.
+        async with self._lend("select to_regproc('public.credit_balance') as name") as (_, found):
             row = await found.fetchone()
         if row is None or row["name"] is None:
             raise CheckFailedError("the database has not the product's schema: apply the migrations")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import secrets
@@ -11,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from held import sign
 from report import CheckFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
     from uuid import UUID
 
-    from pydantic import SecretStr
+    from held import Secret
 
 # The agent itself waits for a model this long; the app is only a little more patient.
 TIMEOUT = httpx.Timeout(200, connect=3)
@@ -64,12 +64,13 @@ class Event:
 class Agent:
     """The agent service, and the current version of the secret that it shares with the app."""
 
-    def __init__(self, client: httpx.AsyncClient, url: str, secret: Mapping[str, SecretStr]) -> None:
-        """Take the agent's address and the one current version of the secret."""
+    def __init__(self, client: httpx.AsyncClient, url: str, secret: Secret) -> None:
+        """Take the agent's address and the secret, of which the newest version is presented."""
         self._client = client
         self._url = url
-        ((self.version, value),) = secret.items()
-        self._secret = value.get_secret_value()
+        self._secret = secret
+        self._version = secret.versions[0]
+        self._bearer = {"Authorization": f"Bearer {secret.value(self._version).decode()}"}
 
     async def ask(self, question: Question) -> AsyncIterator[Event]:
         """Stream the events of an answer; a break in the middle ends it with an `error`.
@@ -77,7 +78,8 @@ class Agent:
         Raises:
             AgentError: before the first event, the agent refused or is away.
         """
-        headers = {"Authorization": f"Bearer {self._secret}", "Idempotency-Key": question.key}
+        self._secret.used(self._version)
+        headers = self._bearer | {"Idempotency-Key": question.key}
         body = {
             "organization_id": str(question.organization),
             "user_id": str(question.user),
@@ -98,7 +100,8 @@ class Agent:
 
     async def _open(self, request: httpx.Request) -> httpx.Response:
         try:
-            response = await self._client.send(request, stream=True)
+            # The key makes it one question: a second try is not charged again.
+            response = await self._send(request, stream=True)
         except httpx.HTTPError:
             raise AgentError(503, "The agent is not available right now; nothing was charged.") from None
         if response.status_code == 200:
@@ -106,6 +109,39 @@ class Agent:
         await response.aread()
         await response.aclose()
         raise _refusal(response)
+
+    async def probe(self) -> str:
+        """Send one request through the agent to the database, and give the agent's version.
+
+        Raises:
+            AgentError: it did not get through; 502 for an answer that no agent gives.
+        """
+        self._secret.used(self._version)
+        request = self._client.build_request(
+            "GET", f"{self._url}/probe", headers=self._bearer, timeout=CHECK_TIMEOUT
+        )
+        try:
+            response = await self._send(request)
+        except httpx.HTTPError as error:
+            raise AgentError(503, f"the agent does not answer ({type(error).__name__})") from None
+        try:
+            document = response.json()
+            if response.status_code == 200:
+                return str(document["version"])
+            text = f"the agent: {document['error']}"
+        except (ValueError, KeyError, TypeError):
+            raise AgentError(502, "what answers at the agent's address is no agent") from None
+        raise AgentError(503 if response.status_code == 503 else 502, text)
+
+    async def _send(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
+        """Send a request that may come twice, and once more if its connection ends before the answer.
+
+        An agent that stops closes connections on which a request may be under way already.
+        """
+        try:
+            return await self._client.send(request, stream=stream)
+        except (httpx.NetworkError, httpx.RemoteProtocolError):
+            return await self._client.send(request, stream=stream)
 
     async def check(self) -> None:
         """Tell whether the agent answers and holds the same secret.
@@ -124,9 +160,9 @@ class Agent:
             raise CheckFailedError(f"the agent does not answer ({type(error).__name__})") from None
         except (ValueError, KeyError, TypeError):
             raise CheckFailedError("what answers at the agent's address is no agent") from None
-        expected = hmac.new(self._secret.encode(), nonce.encode(), hashlib.sha256).hexdigest()
-        if not hmac.compare_digest(str(accepted.get(self.version, "")), expected):
-            raise CheckFailedError(f"the agent does not hold version {self.version} of agent_shared_secret")
+        expected = sign(self._secret.value(self._version), nonce.encode())
+        if not hmac.compare_digest(str(accepted.get(self._version, "")).encode(), expected.encode()):
+            raise CheckFailedError(f"the agent does not hold version {self._version} of agent_shared_secret")
         if response.status_code != 200:
             raise CheckFailedError(f"the agent is {document.get('status')}")
 
