@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "workloads": set(),
 }
 # Of the engines, components may use only what is pure.
-PURE_ENGINES = {"engines", "content"}
+PURE_ENGINES = {"engines", "content", "proxy"}
 SOURCES = sorted(
     Path(name)
     for name in subprocess.run(
