@@ -72,7 +72,7 @@ def test_a_program_loads_no_engine() -> None:
     """Each preview runs the program twice or more: it must not wait for HTTP clients and database drivers."""
     modules = [f"components.{path.stem}" for path in (ROOT / "components").glob("[!_]*.py")]
     # The Docker SDK is loaded on demand, and is not ours.
-    wanted = ", ".join(sorted(set(modules) - {"components.docker"}))
+    wanted = ", ".join(sorted(set(modules) - {"components.swarm"}))
     shown = "print(sorted({'engines.supabase', 'httpx', 'psycopg', 'pglast'} & set(sys.modules)))"
     command = [sys.executable, "-c", f"import sys; import {wanted}, settings; {shown}"]
 
@@ -108,6 +108,7 @@ def test_stored_provider_names_still_exist() -> None:
         "providers.health": ["HealthGateProvider"],
         "providers.hostname": ["CustomHostnameProvider"],
         "providers.migrations": ["MigrationsProvider"],
+        "providers.names": ["ContentNamesProvider"],
         "providers.owner": ["OwnerPasswordProvider"],
         "providers.process": ["ProcessProvider"],
         "providers.schedule": ["CronJobProvider", "CronRosterProvider"],
