@@ -6,33 +6,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from components._base import Component
-from components.host import Host, ServiceArgs, Text, as_json
+from components.host import Containers, Host, Placement, ServiceArgs, Text, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pulumi
 
-_LISTEN = ("--host", "127.0.0.1", "--port", "{port}", "--no-access-log")
 
-
-class Placement(Protocol):
-    """What a stack says of where a service runs."""
-
-    @property
-    def port(self) -> int:
-        """A fixed TCP port; 0: one is found."""
-
-    @property
-    def public_url(self) -> str | None:
-        """Where callers outside the host reach it; None: where it listens."""
+class WorkloadSpec(Placement, Protocol):
+    """What a stack says of a service."""
 
     @property
     def environment(self) -> Mapping[str, str]:
         """More plain settings."""
 
 
-class AgentSpec(Placement, Protocol):
+class AgentSpec(WorkloadSpec, Protocol):
     """What a stack says of its agent."""
 
     @property
@@ -76,6 +66,8 @@ class Agent(Component):
         url: where the outside reaches it.
         inside: where the app reaches it.
         version: the version that runs.
+        release: a digest of all that was rolled out.
+        way_back: where the previous release can be brought back.
     """
 
     token = "groundwork:runtime:Agent"  # noqa: S105 - a Pulumi type token, no credential
@@ -100,6 +92,7 @@ class Agent(Component):
         needs = _Needs(environment, {**secrets, **key}, "/health")
         service = host.run(name, _service(name, args.spec, needs))
         self.url, self.inside, self.version = service.url, service.inside, service.version
+        self.release, self.way_back = service.release, service.way_back
         self.finish(url=self.url, version=self.version)
 
 
@@ -120,7 +113,7 @@ class AppArgs:
         supabase_anon_key: the key that may reach browsers.
     """
 
-    spec: Placement
+    spec: WorkloadSpec
     environment: str
     demo_accounts: pulumi.Output[bool]
     database_url: pulumi.Output[str]
@@ -133,7 +126,14 @@ class AppArgs:
 
 
 class App(Component):
-    """The web app."""
+    """The web app.
+
+    Attributes:
+        url: where the outside reaches it.
+        version: the version that runs.
+        release: a digest of all that was rolled out.
+        way_back: where the previous release can be brought back.
+    """
 
     token = "groundwork:runtime:App"  # noqa: S105 - a Pulumi type token, no credential
 
@@ -159,6 +159,7 @@ class App(Component):
         needs = _Needs(environment, secrets, "/api/health")
         service = host.run(name, _service(name, args.spec, needs))
         self.url, self.version = service.url, service.version
+        self.release, self.way_back = service.release, service.way_back
         self.finish(url=self.url, version=self.version)
 
 
@@ -169,15 +170,16 @@ class _Needs:
     health_path: str
 
 
-def _service(name: str, spec: Placement, needs: _Needs) -> ServiceArgs:
+def _service(name: str, spec: WorkloadSpec, needs: _Needs) -> ServiceArgs:
     folder = f"workloads/{name}"
     return ServiceArgs(
         source=folder,
-        command=("{python}", "-m", "uvicorn", "main:app", *_LISTEN),
+        command=("{python}", "serve.py", "--host", "127.0.0.1", "--port", "{port}"),
         directory=folder,
         environment={**needs.environment, **spec.environment},
         secrets=needs.secrets,
         port=spec.port,
         public_url=spec.public_url,
         health_path=needs.health_path,
+        containers=Containers.of(spec),
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
+import json
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 DIGEST_LENGTH = 16
 UNKNOWN_COMMIT = "unknown"
@@ -42,6 +44,20 @@ def digest(paths: Iterable[Path], exclude: Iterable[str] = ()) -> str:
             total.update(f"{len(name.encode())}:{name}:{len(content)}:".encode())
             total.update(content)
     return total.hexdigest()[:DIGEST_LENGTH]
+
+
+def fingerprint(key: str, values: Mapping[str, Any]) -> str:
+    """Give a digest that shows a change of values and says nothing of them to who lacks the key.
+
+    Args:
+        key: a secret; without it, a value that can be guessed could be tried against the digest.
+        values: anything that JSON holds; the order of keys does not count.
+
+    Returns:
+        32 hexadecimal digits of an HMAC-SHA-256.
+    """
+    text = json.dumps(values, sort_keys=True)
+    return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()[: 2 * DIGEST_LENGTH]
 
 
 def _files(path: Path, skipped: set[str]) -> Iterator[tuple[str, Path]]:

@@ -4,6 +4,7 @@
 once, by its full key, in one `SettingsError`.
 
     values.py    what a single value may look like: seconds, schedules, addresses, secrets
+    hosting.py   what runs the services
     sections.py  one model per key below `groundwork:`
     rules.py     what sections demand of each other
     problems.py  how a problem is worded
@@ -12,6 +13,7 @@ once, by its full key, in one `SettingsError`.
 
 from __future__ import annotations
 
+from settings.hosting import Docker, Host, Proxy
 from settings.load import Settings
 from settings.problems import SettingsError
 from settings.sections import (
@@ -19,11 +21,9 @@ from settings.sections import (
     App,
     Backup,
     CronJob,
-    Docker,
     Generated,
     Given,
     Health,
-    Host,
     Migrations,
     Secrets,
     Supabase,
@@ -40,6 +40,7 @@ __all__ = [
     "Health",
     "Host",
     "Migrations",
+    "Proxy",
     "Secrets",
     "Settings",
     "SettingsError",

@@ -11,6 +11,7 @@ from pulumi.runtime.config import CONFIG, get_config_env
 from pydantic import AfterValidator, Field, ValidationError
 
 from settings import rules
+from settings.hosting import Host, HostFromText
 from settings.problems import NAMESPACE, Problem, SettingsError, explain, unknown_key
 from settings.section import Section
 from settings.sections import (
@@ -19,8 +20,6 @@ from settings.sections import (
     Backup,
     CronJob,
     Health,
-    Host,
-    HostFromText,
     Migrations,
     Secrets,
     Supabase,

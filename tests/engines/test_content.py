@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engines.content import commit, digest
+from engines.content import commit, digest, fingerprint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,3 +126,13 @@ def test_without_a_repository_the_commit_is_unknown(folder: Path) -> None:
     """An archive of the files works as well."""
     assert commit(folder) == "unknown"
     assert commit(folder / "nothing") == "unknown"
+
+
+def test_a_fingerprint_follows_values_and_key() -> None:
+    """A changed value shows, another order does not; another key hides the same value."""
+    one = fingerprint("key", {"a": "1", "b": {"c": "2"}})
+
+    assert fingerprint("key", {"b": {"c": "2"}, "a": "1"}) == one
+    assert fingerprint("key", {"a": "1", "b": {"c": "3"}}) != one
+    assert fingerprint("other", {"a": "1", "b": {"c": "2"}}) != one
+    assert len(one) == 32
