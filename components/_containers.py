@@ -100,7 +100,7 @@ def balancer(
                 file_mode=0o444,
             )
         ],
-        secrets=[_secret_file(name, secret, _PROXY_USER) for name, secret in secrets.items()],
+        secrets=[_secret_file(name, secret, _PROXY_USER) for name, secret in secrets.items()] or None,
         stop_signal="SIGUSR1",
         stop_grace_period=duration(proxy.HARD_STOP_S + 10),
     )
@@ -159,7 +159,8 @@ def endpoint(published: Mapping[int, int]) -> docker.ServiceEndpointSpecArgs:
                 protocol="tcp", publish_mode="host", published_port=outside, target_port=inside
             )
             for outside, inside in published.items()
-        ],
+        ]
+        or None,
     )
 
 
