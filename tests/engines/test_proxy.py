@@ -48,7 +48,8 @@ def certificate(tmp_path: Path) -> Path:
     ]
     subprocess.run([*made, "-keyout", str(key), "-out", str(chain)], check=True, capture_output=True)
     both = tmp_path / "both.pem"
-    both.write_text(chain.read_text() + key.read_text())
+    # As configuration keeps it: without a line end after the last line.
+    both.write_text((chain.read_text() + key.read_text()).strip())
     return both
 
 
