@@ -15,7 +15,9 @@ settings = Settings.load()
 secrets = secret.Bundle(
     "secrets", secret.BundleArgs(generated=settings.secrets.generated, given=settings.secrets.given)
 )
-machine = host.place(settings.host)
+machine = host.place(
+    settings.host, {"app": settings.app, "agent": settings.agent}, secrets.current("fingerprint_key")
+)
 
 project = supabase.Project(
     "supabase",

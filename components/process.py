@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pulumi
 
-from components.host import Host, Service, ServiceArgs
+from components.host import Host, HostArgs, Service, ServiceArgs, released
 from providers.process import Process
 
 
@@ -13,9 +13,10 @@ class ProcessHost(Host):
 
     token = "groundwork:process:ProcessHost"  # noqa: S105 - a Pulumi type token, no credential
 
-    def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: HostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Choose this stack's folder below `.local`."""
         super().__init__(name, opts)
+        self._key = args.fingerprint_key
         self.home = f".local/{pulumi.get_stack()}"
         self.logs = f"tail -f {self.home}/logs/*.log"
         self.finish(home=self.home)
@@ -36,4 +37,11 @@ class ProcessHost(Host):
         }
         process = Process(name, props, self.under())
         url = pulumi.Output.from_input(args.public_url) if args.public_url else process.url
-        return Service(url=url, inside=process.url, version=process.version, resource=process)
+        return Service(
+            url=url,
+            inside=process.url,
+            version=process.version,
+            release=released(args, self._key, process),
+            way_back={},
+            resource=process,
+        )

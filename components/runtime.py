@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from components._base import Component
-from components.host import Host, ServiceArgs, Text, as_json
+from components.host import Containers, Host, Placement, ServiceArgs, Text, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,18 +15,6 @@ if TYPE_CHECKING:
     import pulumi
 
 _COMMAND = ("{python}", "serve.py", "--host", "127.0.0.1", "--port", "{port}")
-
-
-class Placement(Protocol):
-    """What a stack says of where a service runs."""
-
-    @property
-    def port(self) -> int:
-        """A fixed TCP port; 0: one is found."""
-
-    @property
-    def public_url(self) -> str | None:
-        """Where callers outside the host reach it; None: where it listens."""
 
 
 class Variables(Protocol):
@@ -85,6 +73,8 @@ class Agent(Component):
         url: where the outside reaches it.
         inside: where the app reaches it.
         version: the version that runs.
+        release: a digest of all that was rolled out.
+        way_back: where the previous release can be brought back.
     """
 
     token = "groundwork:runtime:Agent"  # noqa: S105 - a Pulumi type token, no credential
@@ -109,6 +99,7 @@ class Agent(Component):
         needs = _Needs(environment, {**secrets, **key}, "/health")
         service = host.run(name, _service(name, args.spec, needs, args.variables))
         self.url, self.inside, self.version = service.url, service.inside, service.version
+        self.release, self.way_back = service.release, service.way_back
         self.finish(url=self.url, version=self.version)
 
 
@@ -144,7 +135,14 @@ class AppArgs:
 
 
 class App(Component):
-    """The web app."""
+    """The web app.
+
+    Attributes:
+        url: where the outside reaches it.
+        version: the version that runs.
+        release: a digest of all that was rolled out.
+        way_back: where the previous release can be brought back.
+    """
 
     token = "groundwork:runtime:App"  # noqa: S105 - a Pulumi type token, no credential
 
@@ -170,6 +168,7 @@ class App(Component):
         needs = _Needs(environment, secrets, "/api/health")
         service = host.run(name, _service(name, args.spec, needs, args.variables))
         self.url, self.version = service.url, service.version
+        self.release, self.way_back = service.release, service.way_back
         self.finish(url=self.url, version=self.version)
 
 
@@ -196,4 +195,5 @@ def _service(name: str, spec: Placement, needs: _Needs, variables: Variables) ->
         port=spec.port,
         public_url=spec.public_url,
         health_path=needs.health_path,
+        containers=Containers.of(spec),
     )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
+import json
+import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 DIGEST_LENGTH = 16
+UNKNOWN_COMMIT = "unknown"
 _NEVER = {"__pycache__", ".DS_Store"}
 
 
@@ -42,6 +46,20 @@ def digest(paths: Iterable[Path], exclude: Iterable[str] = ()) -> str:
     return total.hexdigest()[:DIGEST_LENGTH]
 
 
+def fingerprint(key: str, values: Mapping[str, Any]) -> str:
+    """Give a digest that shows a change of values and says nothing of them to who lacks the key.
+
+    Args:
+        key: a secret; without it, a value that can be guessed could be tried against the digest.
+        values: anything that JSON holds; the order of keys does not count.
+
+    Returns:
+        32 hexadecimal digits of an HMAC-SHA-256.
+    """
+    text = json.dumps(values, sort_keys=True)
+    return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()[: 2 * DIGEST_LENGTH]
+
+
 def _files(path: Path, skipped: set[str]) -> Iterator[tuple[str, Path]]:
     if path.is_file():
         yield path.name, path
@@ -50,3 +68,36 @@ def _files(path: Path, skipped: set[str]) -> Iterator[tuple[str, Path]]:
     for relative in sorted(found, key=Path.as_posix):
         if not skipped.intersection(relative.parts):
             yield relative.as_posix(), found[relative]
+
+
+def commit(folder: Path) -> str:
+    """Name the last commit that touched a folder, so that commits elsewhere leave what is built of it alone.
+
+    Args:
+        folder: a folder of a git working copy.
+
+    Returns:
+        40 hexadecimal digits, with `-dirty` after them when files differ from that commit; `unknown` without
+        git or a repository, and where history was cut off before that commit (in a shallow clone, the oldest
+        commit seems to have made everything).
+    """
+    last = _git(folder, "log", "-1", "--format=%H", "--", ".")
+    if not last or last in _cut_off(folder):
+        return UNKNOWN_COMMIT
+    return f"{last}-dirty" if _git(folder, "status", "--porcelain", "--", ".") else last
+
+
+def _cut_off(folder: Path) -> list[str]:
+    """List the commits at which a shallow clone's history begins."""
+    listed = Path(folder, _git(folder, "rev-parse", "--git-path", "shallow") or "shallow")
+    return listed.read_text(encoding="utf-8").split() if listed.is_file() else []
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -4,6 +4,7 @@
 once, by its full key, in one `SettingsError`.
 
     values.py    what a single value may look like: seconds, schedules, addresses, secrets
+    hosting.py   what runs the services
     sections.py  one model per key below `groundwork:`
     variables.py every variable that the services get, declared once
     kinds.py     what the value of a variable may be
@@ -15,6 +16,7 @@ once, by its full key, in one `SettingsError`.
 
 from __future__ import annotations
 
+from settings.hosting import Docker, Host, Proxy
 from settings.load import Settings
 from settings.problems import SettingsError
 from settings.sections import (
@@ -22,11 +24,9 @@ from settings.sections import (
     App,
     Backup,
     CronJob,
-    Docker,
     Generated,
     Given,
     Health,
-    Host,
     Migrations,
     Secrets,
     Supabase,
@@ -43,6 +43,7 @@ __all__ = [
     "Health",
     "Host",
     "Migrations",
+    "Proxy",
     "Secrets",
     "Settings",
     "SettingsError",

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, PlainValidator, ValidationError
 
 from settings import delivery, rules
 from settings.delivery import Delivery
+from settings.hosting import Host, HostFromText
 from settings.problems import NAMESPACE, Problem, SettingsError, explain, unknown_key
 from settings.section import Section
 from settings.sections import (
@@ -22,8 +23,6 @@ from settings.sections import (
     Backup,
     CronJob,
     Health,
-    Host,
-    HostFromText,
     Migrations,
     Secrets,
     Supabase,

@@ -16,7 +16,8 @@ from settings.values import is_loopback
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from settings.sections import Agent, App, CronJob, Host, Migrations, Secrets, Supabase
+    from settings.hosting import Host
+    from settings.sections import Agent, App, CronJob, Migrations, Secrets, Supabase
 
 
 def _api_url_and_token(supabase: Supabase) -> Iterator[Problem]:
@@ -43,17 +44,69 @@ def _stand_in_needs_processes(supabase: Supabase, host: Host) -> Iterator[Proble
         )
 
 
-def _docker_section(host: Host) -> Iterator[Problem]:
+def _only_for_containers(host: Host, app: App, agent: Agent) -> Iterator[Problem]:
     """Processes have no use for the settings of containers."""
-    if host.docker and host.kind == "process":
-        yield Problem("host.docker", 'has no use while groundwork:host.kind is "process"')
+    if host.kind != "process":
+        return
+    sections = {"host.docker": host.docker, "host.proxy": host.proxy}
+    for name, workload in (("app", app), ("agent", agent)):
+        sections |= {f"{name}.{key}": getattr(workload, key) for key in _OF_CONTAINERS}
+    for key in (key for key, value in sections.items() if value is not None):
+        yield Problem(
+            key, 'has no use while groundwork:host.kind is "process"; remove it, or choose docker or swarm'
+        )
+
+
+_OF_CONTAINERS = ("replicas", "image", "memory", "cpus", "drain")
 
 
 def _container_ports(host: Host, app: App, agent: Agent) -> Iterator[Problem]:
-    """A container is published at a port that is known before it runs."""
+    """A service in containers is published at a port that is known before it runs."""
     for name, workload in (("app", app), ("agent", agent)):
-        if not workload.port and host.kind == "docker":
-            yield Problem(f"{name}.port", 'is needed because groundwork:host.kind is "docker"')
+        if not workload.port and host.kind != "process":
+            yield Problem(f"{name}.port", f'is needed because groundwork:host.kind is "{host.kind}"')
+
+
+def _images_reach_all_nodes(host: Host, app: App, agent: Agent) -> Iterator[Problem]:
+    """The nodes of a Swarm pull what they run; an image on one engine is not there for the others."""
+    registry = host.docker and host.docker.registry
+    for name, workload in (("app", app), ("agent", agent)):
+        if host.kind == "swarm" and not registry and not workload.image:
+            yield Problem(
+                f"{name}.image",
+                'is needed because groundwork:host.kind is "swarm" without groundwork:host.docker.registry; '
+                "set that, or this to an image by its digest",
+            )
+
+
+def _registry_login(host: Host) -> Iterator[Problem]:
+    """A login is a name, a password and a place."""
+    docker = host.docker
+    if docker is None or (docker.registry_username is None and docker.registry_password is None):
+        return
+    for key in ("registry", "registry_username", "registry_password"):
+        if getattr(docker, key) is None:
+            yield Problem(
+                f"host.docker.{key}",
+                "is needed because groundwork:host.docker.registry_username or registry_password is set",
+            )
+
+
+def _redirect(host: Host, app: App, agent: Agent) -> Iterator[Problem]:
+    """A redirect leads from a free port to an address with TLS."""
+    port = host.proxy.redirect_port if host.proxy else 0
+    if not port:
+        return
+    because = "is needed because groundwork:host.proxy.redirect_port is set"
+    if host.proxy and host.proxy.certificate is None:
+        yield Problem("host.proxy.certificate", because)
+    if not (app.public_url or "").startswith("https://"):
+        yield Problem("app.public_url", f"{because}, and must begin with https://")
+    if port in {app.port, agent.port}:
+        yield Problem(
+            "host.proxy.redirect_port",
+            f"is {port}, as groundwork:app.port or groundwork:agent.port is; choose another one",
+        )
 
 
 def _same_port(app: App, agent: Agent) -> Iterator[Problem]:
@@ -100,8 +153,11 @@ def _protected(supabase: Supabase, migrations: Migrations, app: App) -> Iterator
 RULES: tuple[Callable[..., Iterator[Problem]], ...] = (
     _api_url_and_token,
     _stand_in_needs_processes,
-    _docker_section,
+    _only_for_containers,
     _container_ports,
+    _images_reach_all_nodes,
+    _registry_login,
+    _redirect,
     _same_port,
     _ai_key,
     _cron_reaches_agent,

@@ -9,7 +9,9 @@ from pydantic import BeforeValidator, Field, Strict, field_validator
 from settings.cloud import Cloud
 from settings.section import Section
 from settings.values import (
+    ImageByDigest,
     JsonObject,
+    Memory,
     Port,
     Schedule,
     Seconds,
@@ -58,34 +60,6 @@ class Supabase(Cloud):
     """Refuse `pulumi destroy` and every replacement of the project."""
 
 
-class Docker(Section):
-    """`groundwork:host.docker`: where containers run; for the kind docker."""
-
-    endpoint: (
-        Annotated[str, like("(unix|ssh|tcp|npipe)://.+", "a ssh://, unix://, tcp:// or npipe:// address")]
-        | None
-    ) = None
-    """Docker engine such as ssh://deploy@host.example.com; absent, DOCKER_HOST's or the default one."""
-    registry: Text | None = None
-    """Where images are pushed, such as registry.example.com/product; absent, they stay on the engine."""
-    network: Text = "groundwork"
-    """Name of the network that joins the containers."""
-
-
-def _host_from_kind(value: object) -> object:
-    """Let `host: process` stand for `host: {kind: process}`."""
-    return {"kind": value} if isinstance(value, str) else value
-
-
-class Host(Section):
-    """`groundwork:host`: what runs the app and the agent."""
-
-    kind: Literal["process", "docker"] = "process"
-    """process: supervised processes on this machine; docker: containers of one engine."""
-    docker: Docker | None = None
-    """Where containers run; only for docker."""
-
-
 class Workload(Section):
     """What app and agent have in common."""
 
@@ -93,6 +67,16 @@ class Workload(Section):
     """Port to listen on; 0 finds a free one and keeps it."""
     public_url: Url | None = None
     """Address that the outside reaches it at; absent, its local one."""
+    replicas: Annotated[int, Field(ge=1, le=16)] | None = None
+    """How many containers run; absent, 2."""
+    image: ImageByDigest | None = None
+    """A built image by its digest; absent, one is built of the service's Dockerfile."""
+    memory: Memory | None = None
+    """What each container may use; absent, 512MiB."""
+    cpus: Annotated[float, Field(ge=0.05, le=256)] | None = None
+    """How many processors' time each container may use; absent, 1."""
+    drain: Annotated[Seconds, Field(le=600)] | None = None
+    """How long a container still serves after it was told to end; absent, 5s."""
 
 
 class App(Workload):
@@ -244,6 +228,3 @@ class Secrets(Section):
     def given(self) -> dict[str, Secret]:
         """The values that come from outside, by name."""
         return {name: value.value for name, value in self if isinstance(value, Given)}
-
-
-HostFromText = Annotated[Host, BeforeValidator(_host_from_kind)]

@@ -17,6 +17,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
 _UNITS = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|min|h|d)")
+_MEMORY = re.compile(r"([1-9]\d*) ?(MiB|GiB)")
+_BYTES = {"MiB": 1 << 20, "GiB": 1 << 30}
 _EVERY_SECONDS = re.compile(r"([1-9]|[1-5]\d) seconds?")
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 _DAYS = "sun|mon|tue|wed|thu|fri|sat"
@@ -42,6 +44,21 @@ def seconds(value: object) -> float:
         message = 'must be a duration above zero such as "500ms", "30s", "5min", "1h" or "7d", or seconds'
         raise ValueError(message)
     return float(value)
+
+
+def memory(value: object) -> int:
+    """
+    Turn a size such as "512MiB" or "2GiB" into bytes.
+
+    Raises:
+        ValueError: if it is anything else.
+
+    """
+    match = _MEMORY.fullmatch(value) if isinstance(value, str) else None
+    if not match:
+        message = 'must be a size such as "512MiB" or "2GiB"'
+        raise ValueError(message)
+    return int(match[1]) * _BYTES[match[2]]
 
 
 def _schedule(value: str) -> str:
@@ -144,3 +161,18 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Version = Annotated[int, Field(ge=1)]
 Text = Annotated[str, Field(min_length=1, max_length=256)]
 JsonObject = Annotated[Mapping[str, Any], AfterValidator(freeze)]
+Memory = Annotated[int, BeforeValidator(memory)]
+ImageByDigest = Annotated[
+    str,
+    like(
+        r"[a-z0-9][\w.:/-]*@sha256:[0-9a-f]{64}",
+        "an image by its digest, such as registry.example.com/product/app@sha256:… (64 digits)",
+    ),
+]
+Registry = Annotated[
+    str,
+    like(
+        r"[a-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)*",
+        "a registry and a path, such as registry.example.com/product, without https:// or a last slash",
+    ),
+]

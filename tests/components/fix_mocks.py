@@ -15,6 +15,11 @@ import yaml
 
 ROOT = Path(__file__).parent.parent.parent
 DYNAMIC = "pulumi-python:dynamic/groundwork:"
+# What may be stored under a name by content.
+NAMED = (
+    "agent_shared_secret", "ai_api_key", "billing_webhook_secret", "certificate.pem", "database_url",
+    "haproxy.cfg", "mail_api_key", "session_key",
+)  # fmt: skip
 # What the providers would answer; a value that a later resource reads must be there.
 ANSWERS: dict[str, dict[str, Any]] = {
     "GeneratedSecret": {"values": {"1": "v1"}, "current": "v1"},
@@ -37,6 +42,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "OwnerPassword": {"url": "postgresql://postgres:pw@127.0.0.1:5432/postgres"},
     "Migrations": {"latest": "012", "applied": 12, "history_table": "supabase_migrations.schema_migrations"},
     "Login": {"login": "app_a", "url": "postgresql://app_a:pw@127.0.0.1:5432/postgres"},
+    "ContentNames": {"names": dict.fromkeys(NAMED, "a-name")},
+    "docker:index/image:Image": {"repoDigest": "registry.example.com/x@sha256:1"},
     "HealthGate": {"status": "healthy", "checked_at": "2026-01-01T00:00:00Z"},
 }
 

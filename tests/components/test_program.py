@@ -48,11 +48,11 @@ def test_local_runs_a_stand_in_and_two_processes() -> None:
 
 
 def test_prod_runs_containers_and_protects_the_project() -> None:
-    """With the real API there is no stand-in; app and agent are containers of images built here."""
+    """With the real API there is no stand-in; app and agent are Swarm services of images built here."""
     found = _run("prod")
 
     assert not found.of("Process")
-    assert {"agent", "app"} <= set(found.of("Container"))
+    assert set(found.of("Service")) == {"proxy", "agent", "app"}
     assert found.of("SupabaseProject")["supabase-project"]["api_url"] == "https://api.supabase.com"
 
 
@@ -78,16 +78,6 @@ def test_the_schema_version_is_an_input_of_the_services() -> None:
     assert services["agent"]["environment"]["SCHEMA_VERSION"] == "012"
     assert services["app"]["environment"]["SCHEMA_VERSION"] == "012"
     assert services["app"]["environment"]["AGENT_URL"] == "http://127.0.0.1:4000"
-
-
-def test_containers_reach_each_other_by_name_and_hold_no_secret_in_their_environment() -> None:
-    """Inside Docker's network the agent has its name; secrets are files, not variables."""
-    app = _run("prod").of("Container")["app"]
-    files = {upload["file"] for upload in app["uploads"]}
-
-    assert "AGENT_URL=http://agent:8000" in app["envs"]
-    assert {"/run/secrets/database_url", "/run/secrets/agent_shared_secret"} <= files
-    assert not [one for one in app["envs"] if "postgresql://" in one]
 
 
 def test_a_service_key_never_reaches_the_app() -> None:

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from settings import Settings
+from settings import Docker, Proxy, Settings
 from tests.settings.reading import CANARY, load, problems
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +68,9 @@ class TestFiles:
 
         assert load(declared) == load({})
 
-    @pytest.mark.parametrize("section", ["supabase", "app", "agent", "migrations", "health", "backup"])
+    @pytest.mark.parametrize(
+        "section", ["supabase", "host", "app", "agent", "migrations", "health", "backup"]
+    )
     def test_descriptions_name_every_nested_key(self, section: str) -> None:
         """Who reads Pulumi.yaml finds each key of a section."""
         annotation: Any = Settings.model_fields[section].annotation
@@ -76,6 +78,13 @@ class TestFiles:
         words = re.findall(r"\w+", project_keys()[section]["description"])
 
         assert set(model.model_fields) - set(words) == set()
+
+    @pytest.mark.parametrize("model", [Docker, Proxy])
+    def test_the_description_of_the_host_goes_two_levels_deep(self, model: type[Docker | Proxy]) -> None:
+        """Each key of the engine and of the proxy is there."""
+        keys = {f"{model.__name__.lower()}.{field}" for field in model.model_fields}
+
+        assert keys <= set(re.findall(r"[\w.]+\w", project_keys()["host"]["description"]))
 
     def test_the_local_stack_loads(self) -> None:
         """The committed local stack is complete as it is."""
@@ -105,7 +114,7 @@ class TestFiles:
 
         settings = load(file)
 
-        assert settings.host.kind == "docker"
+        assert settings.host.kind == "swarm"
         assert settings.supabase.protect == (stack == "prod")
 
     def test_no_stack_file_holds_a_secret(self) -> None:

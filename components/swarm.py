@@ -1,0 +1,150 @@
+"""Services as containers of a Docker Swarm, of one engine or many, behind one HAProxy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pulumi
+import pulumi_docker as docker
+
+from components import _containers, _stored, balancer
+from components.host import Host, HostArgs, Service, ServiceArgs, after, released
+from engines import content
+
+if TYPE_CHECKING:
+    from components.host import DockerSpec
+
+# The engine of this machine. DOCKER_HOST does not count: all who update a stack must reach the same one.
+_HERE = "unix:///var/run/docker.sock"
+
+
+class SwarmHost(Host):
+    """Runs services as Swarm services; callers, the app among them, reach them through the proxy only."""
+
+    token = "groundwork:swarm:SwarmHost"  # noqa: S105 - a Pulumi type token, no credential
+
+    def __init__(self, name: str, args: HostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Reach the engine, make the network, and put the proxy on it."""
+        super().__init__(name, opts)
+        self._prefix = f"{pulumi.get_project()}-{pulumi.get_stack()}"
+        self._key, self._served, self._spec = args.fingerprint_key, args.served, args.spec.docker
+        self._endpoint = (self._spec and self._spec.endpoint) or _HERE
+        self.home = f".local/{pulumi.get_stack()}"
+        self.logs = f"docker -H {self._endpoint} service logs -f {self._prefix}-app"
+        engine = docker.Provider(
+            self.named("engine"),
+            host=self._endpoint,
+            registry_auth=_pulling(self._spec),
+            opts=self.under(),
+        )
+        self._on_engine = pulumi.ResourceOptions(provider=engine)
+        self._network = self._overlay()
+        self._proxy = balancer.Balancer(
+            self.named("balancer"),
+            balancer.BalancerArgs(
+                spec=args.spec.proxy, served=args.served, prefix=self._prefix, network=self._network.id
+            ),
+            self.under(pulumi.ResourceOptions(providers=[engine])),
+        )
+        self.finish(network=self._network.name)
+
+    def run(self, name: str, args: ServiceArgs) -> Service:
+        """Declare an image and a service of it."""
+        service = self._service(name, args)
+        both = (service, self._proxy.service)
+        return Service(
+            url=after(args.public_url or self._published(name), *both),
+            inside=after(self._proxy.inside(name), *both),
+            version=after(args.version, service),
+            release=released(args, self._key, service),
+            way_back={"endpoint": self._endpoint, "service": f"{self._prefix}-{name}"},
+            resource=service,
+        )
+
+    def _child(self) -> pulumi.ResourceOptions:
+        return self.under(self._on_engine)
+
+    def _published(self, name: str) -> str:
+        """Give the address at which the proxy is reached from outside for a service."""
+        machine = urlsplit(self._endpoint).hostname or "127.0.0.1"
+        return f"{self._proxy.scheme}://{machine}:{self._served[name].port}"
+
+    def _overlay(self) -> docker.Network:
+        return docker.Network(
+            self.named("network"),
+            name=(self._spec and self._spec.network) or self._prefix,
+            driver="overlay",
+            attachable=True,
+            options={"encrypted": "true"} if self._spec and self._spec.encrypt_network else None,
+            opts=self._child(),
+        )
+
+    def _service(self, name: str, args: ServiceArgs) -> docker.Service:
+        commit, size = content.commit(Path(args.source)), args.containers
+        names = _stored.named(name, self._prefix, args.secrets, self.under())
+        labels = {
+            "org.opencontainers.image.version": args.version,
+            "org.opencontainers.image.revision": commit,
+        }
+        container = _containers.workload(
+            size.image or self._image(name, args, commit),
+            size,
+            {**args.environment, "SERVICE_VERSION": args.version},
+            _stored.secrets(name, names, args.secrets, self._child()),
+            labels,
+        )
+        return docker.Service(
+            name,
+            name=f"{self._prefix}-{name}",
+            labels=_containers.service_labels(labels),
+            task_spec=_containers.task(container, self._network.id, memory=size.memory, cpus=size.cpus),
+            mode=_containers.replicated(size.replicas),
+            endpoint_spec=_containers.endpoint({}),
+            # A new container serves before an old one ends.
+            update_config=_containers.update("start-first"),
+            rollback_config=_containers.rollback("start-first"),
+            converge_config=_containers.converged(),
+            opts=self._child(),
+        )
+
+    def _image(self, name: str, args: ServiceArgs, commit: str) -> pulumi.Output[str]:
+        """Build an image, push it where there is a registry, and give its digest; without one, its id."""
+        registry = self._spec.registry if self._spec else None
+        base = {"BASE": self._spec.base_image} if self._spec and self._spec.base_image else {}
+        # Repositories have small letters only; a stack's name may have others.
+        label = f"{self._prefix}-{name}:{args.version}".lower()
+        image = docker.Image(
+            f"{name}-image",
+            image_name=f"{registry}/{label}" if registry else label,
+            build=docker.DockerBuildArgs(
+                context=args.source, args={"VERSION": args.version, "COMMIT": commit, **base}
+            ),
+            registry=_pushing(self._spec),
+            skip_push=not registry,
+            opts=self._child(),
+        )
+        return image.repo_digest
+
+
+def _pulling(spec: DockerSpec | None) -> list[docker.ProviderRegistryAuthArgs] | None:
+    """Say how nodes log in to pull; None: they have logged in themselves."""
+    if not (spec and spec.registry and spec.registry_username):
+        return None
+    address = spec.registry.partition("/")[0]
+    return [
+        docker.ProviderRegistryAuthArgs(
+            address=address, username=spec.registry_username, password=spec.registry_password
+        )
+    ]
+
+
+def _pushing(spec: DockerSpec | None) -> docker.RegistryArgs | None:
+    """Say how to log in to push; None: as `docker login` did."""
+    if not (spec and spec.registry and spec.registry_username):
+        return None
+    server = spec.registry.partition("/")[0]
+    return docker.RegistryArgs(
+        server=server, username=spec.registry_username, password=spec.registry_password
+    )

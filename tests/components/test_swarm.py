@@ -1,0 +1,230 @@
+"""What the stacks in containers declare, under mocks: no engine is asked anything."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from components._containers import duration
+from tests.components.fix_mocks import Declared, run_program, stack_config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REGISTRY = "registry.example.com/groundwork"
+DIGEST = f"registry.example.com/other/app@sha256:{'0' * 64}"
+GIVEN = {"ai_api_key": {"value": "CANARY-ai"}}
+# How Pulumi marks what is secret on its way to the engine (rpc.py, _special_secret_sig).
+SECRET = "4dabf18193072939515e22adb298388d"
+CERTIFICATE = "-----BEGIN PRIVATE KEY-----\nCANARY-pem\n-----END PRIVATE KEY-----"
+
+
+def declare(stack: str = "prod", changes: Mapping[str, Mapping[str, Any]] | None = None) -> Declared:
+    """Run a stack file with the values that a user adds, and with some sections changed."""
+    config = stack_config(stack)
+    config["groundwork:supabase"] = {**config["groundwork:supabase"], "access_token": "sbp_test"}
+    config["groundwork:secrets"] = {**config.get("groundwork:secrets", {}), **GIVEN}
+    for section, values in (changes or {}).items():
+        config[f"groundwork:{section}"] = {**config[f"groundwork:{section}"], **values}
+    return run_program(stack, config)
+
+
+def on_one_engine(**more: object) -> Declared:
+    """Run prod on one engine without a registry."""
+    return declare(changes={"host": {"kind": "docker", "docker": {}, **more}})
+
+
+@pytest.fixture(scope="module")
+def prod() -> Declared:
+    """Give what prod declares."""
+    return declare()
+
+
+def container(found: Declared, service: str) -> dict[str, Any]:
+    """Give how the containers of a service run."""
+    return dict(found.of("Service")[service]["taskSpec"]["containerSpec"])
+
+
+def configuration(found: Declared) -> str:
+    """Give the proxy's configuration."""
+    return base64.b64decode(found.of("ServiceConfig")["host-balancer-configuration"]["data"]).decode()
+
+
+@pytest.mark.parametrize("service", ["app", "agent", "proxy"])
+def test_a_container_can_do_little(prod: Declared, service: str) -> None:
+    """No root, no capability, nothing to write to, and an end to what it may use."""
+    runs = container(prod, service)
+    limits = prod.of("Service")[service]["taskSpec"]["resources"]["limits"]
+
+    assert int(runs["user"]) > 0
+    assert runs["readOnly"] is True
+    assert runs["capDrops"] == ["ALL"]
+    assert limits["memoryBytes"] >= 256 << 20
+    assert limits["nanoCpus"] == 1e9
+
+
+@pytest.mark.parametrize("service", ["app", "agent"])
+def test_a_release_starts_the_new_before_it_ends_the_old(prod: Declared, service: str) -> None:
+    """One after the other, turned back by the first that fails, with time to end what runs."""
+    inputs = prod.of("Service")[service]
+    runs = container(prod, service)
+
+    assert inputs["updateConfig"]["order"] == inputs["rollbackConfig"]["order"] == "start-first"
+    assert inputs["updateConfig"]["failureAction"] == "rollback"
+    assert inputs["updateConfig"]["parallelism"] == 1
+    assert inputs["mode"]["replicated"]["replicas"] == 3
+    assert runs["healthcheck"]["tests"][0] == "CMD"
+    assert "/ready" in runs["healthcheck"]["tests"][-1]
+
+
+def test_a_container_that_ends_serves_on_for_a_while(prod: Declared) -> None:
+    """The engine waits longer than drain and running requests take."""
+    assert container(prod, "app")["env"]["DRAIN_S"] == "5"
+    assert container(prod, "app")["stopGracePeriod"] == "50s"
+    assert container(prod, "agent")["env"]["DRAIN_S"] == "30"
+    assert container(prod, "agent")["stopGracePeriod"] == "1m15s"
+
+
+def test_only_the_proxy_is_reached_from_outside(prod: Declared) -> None:
+    """Its ports are the node's; names resolve to containers, so that no kernel module is needed."""
+    services = prod.of("Service")
+    ports = services["proxy"]["endpointSpec"]["ports"]
+
+    assert {services[name]["endpointSpec"]["mode"] for name in services} == {"dnsrr"}
+    assert [name for name in services if services[name]["endpointSpec"].get("ports")] == ["proxy"]
+    assert [(one["publishedPort"], one["targetPort"]) for one in ports] == [(8080, 8000), (8081, 8001)]
+    assert {one["publishMode"] for one in ports} == {"host"}
+
+
+def test_the_app_reaches_the_agent_through_the_proxy(prod: Declared) -> None:
+    """No replica is addressed by itself."""
+    assert container(prod, "app")["env"]["AGENT_URL"] == "http://groundwork-prod-proxy:8001"
+    assert "server-template agent 32 tasks.groundwork-prod-agent:8000" in configuration(prod)
+
+
+def test_secrets_are_files_and_nothing_else(prod: Declared) -> None:
+    """Only the service's user reads them; no environment, label or name holds a value."""
+    files = {one["fileName"]: one for one in container(prod, "agent")["secrets"]}
+    services = json.dumps(prod.of("Service"))
+
+    assert set(files) == {"database_url", "agent_shared_secret", "ai_api_key"}
+    assert {(one["fileUid"], one["fileMode"]) for one in files.values()} == {("10001", 0o400)}
+    assert files["ai_api_key"]["secretName"] == prod.of("Secret")["agent-ai_api_key"]["name"]
+    assert "CANARY" not in services
+    assert "postgresql://" not in services
+
+
+def test_what_is_stored_is_named_by_content(prod: Declared) -> None:
+    """Names come from digests, which are secret themselves: a value that can be guessed stays hidden."""
+    names = prod.of("ContentNames")
+    told = names["agent-names"]["contents"]
+
+    assert {names[one]["prefix"] for one in names} == {
+        "groundwork-prod-app",
+        "groundwork-prod-agent",
+        "groundwork-prod-proxy",
+    }
+    assert SECRET in told
+    assert set(told["value"]) == {"database_url", "agent_shared_secret", "ai_api_key"}
+    assert "CANARY" not in json.dumps(told)
+
+
+def test_an_image_says_what_it_is_built_of(prod: Declared) -> None:
+    """Its tag is the version of the code, and it is pushed to where the nodes pull it by digest."""
+    image = prod.of("Image")["app-image"]
+    built = image["build"]["args"]
+
+    assert image["imageName"] == f"{REGISTRY}/groundwork-prod-app:{built['VERSION']}"
+    assert set(built) == {"VERSION", "COMMIT"}
+    assert image["skipPush"] is False
+    assert container(prod, "app")["image"] == "registry.example.com/x@sha256:1"
+    assert {one["label"] for one in container(prod, "app")["labels"]} == {
+        "org.opencontainers.image.version",
+        "org.opencontainers.image.revision",
+    }
+
+
+def test_an_image_by_its_digest_is_not_built() -> None:
+    """What somebody else has built runs as it is; the other service is still built here."""
+    found = declare(changes={"app": {"image": DIGEST, "memory": "1GiB", "cpus": 0.5, "replicas": 4}})
+    limits = found.of("Service")["app"]["taskSpec"]["resources"]["limits"]
+
+    assert set(found.of("Image")) == {"agent-image"}
+    assert container(found, "app")["image"] == DIGEST
+    assert (limits["memoryBytes"], limits["nanoCpus"]) == (1 << 30, 5e8)
+    assert found.of("Service")["app"]["mode"]["replicated"]["replicas"] == 4
+
+
+def test_one_engine_needs_no_registry() -> None:
+    """There the image stays where it is built, on the base that the stack names."""
+    found = on_one_engine(docker={"base_image": "python:3.12-slim-bookworm@sha256:1"})
+    image = found.of("Image")["app-image"]
+
+    assert image["imageName"].startswith("groundwork-prod-app:")
+    assert image["skipPush"] is True
+    assert image["build"]["args"]["BASE"] == "python:3.12-slim-bookworm@sha256:1"
+    assert found.of("docker")["host-engine"]["host"] == "unix:///var/run/docker.sock"
+
+
+def test_tls_ends_at_the_proxy_where_there_is_a_certificate() -> None:
+    """It is a secret's file; the app still reaches the agent inside, without TLS."""
+    found = on_one_engine(proxy={"certificate": CERTIFICATE, "redirect_port": 80})
+    ports = found.of("Service")["proxy"]["endpointSpec"]["ports"]
+
+    assert {one["publishedPort"]: one["targetPort"] for one in ports} == {80: 8080, 8080: 8443, 8081: 8444}
+    assert "bind :8443 ssl crt /run/secrets/certificate.pem" in configuration(found)
+    assert "redirect prefix https://app.example.com code 308" in configuration(found)
+    assert container(found, "proxy")["secrets"][0]["fileName"] == "certificate.pem"
+    assert container(found, "app")["env"]["AGENT_URL"] == "http://groundwork-prod-proxy:8001"
+    assert "CANARY" not in configuration(found) + json.dumps(found.of("Service"))
+
+
+def test_a_login_of_the_registry_is_used_both_ways() -> None:
+    """Who pushes is who pulls on the nodes; the password is secret in both places."""
+    login = {"registry": REGISTRY, "registry_username": "ci", "registry_password": "CANARY-pw"}
+    found = declare(changes={"host": {"kind": "swarm", "docker": login}})
+    pushes = found.of("Image")["app-image"]["registry"]
+    pulls = json.dumps(found.of("docker")["host-engine"]["registryAuth"])
+
+    assert SECRET in pushes
+    assert pushes["value"]["server"] == "registry.example.com"
+    assert SECRET in pulls
+    assert "registry.example.com" in pulls
+
+
+def test_the_network_is_joined_by_its_id_and_encrypted_on_demand() -> None:
+    """The engine tells the id, so that looking again finds no change."""
+    found = on_one_engine(docker={"encrypt_network": True, "network": "inner"})
+
+    assert found.of("Network")["host-network"] == {
+        "name": "inner",
+        "driver": "overlay",
+        "attachable": True,
+        "options": {"encrypted": "true"},
+    }
+    assert found.of("Service")["app"]["taskSpec"]["networksAdvanceds"] == [{"name": "host-network-id"}]
+
+
+def test_the_proxy_comes_before_the_services(prod: Declared) -> None:
+    """Who takes a service's address finds the proxy there."""
+    order = [name for name, (kind, _) in prod.resources.items() if kind.endswith(":Service")]
+
+    assert order.index("agent") < order.index("app")
+    assert {"proxy", "agent", "app"} == set(order)
+
+
+def test_a_second_run_declares_the_same(prod: Declared) -> None:
+    """Nothing depends on the time or on chance."""
+    assert declare().resources == prod.resources
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (0.5, "500ms"), (5, "5s"), (60, "1m"), (75, "1m15s"), (3600, "1h"), (3661, "1h1m1s")],
+)
+def test_durations_are_written_as_the_engine_writes_them(seconds: float, text: str) -> None:
+    """Another spelling of the same would be shown as a change for ever."""
+    assert duration(seconds) == text
