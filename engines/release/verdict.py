@@ -105,8 +105,9 @@ class Evidence:
 
     def counted(self) -> Traffic:
         """Give the app's traffic; where it does not count, the probes stand for it."""
-        errors = sum(1 for probe in self.probes if probe.error)
-        return self.traffic.get("app") or Traffic(len(self.probes), errors)
+        answers = [probe for probe in self.probes if probe.answered]
+        errors = sum(1 for probe in answers if probe.error)
+        return self.traffic.get("app") or Traffic(len(answers), errors)
 
 
 @dataclass(frozen=True)
