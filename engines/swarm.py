@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _POLL_S = 0.5
+_TO_BEGIN_S = 2.0
 _REQUEST_TIMEOUT_S = 30
 _CONFLICTS = 5
 _SEQUENCE = "out of sequence"
@@ -68,6 +69,11 @@ class State:
     def complete(self) -> bool:
         """All instances run, and none is about to be replaced."""
         return not self.moving and self.tasks.running >= self.tasks.wanted
+
+    @property
+    def given_up(self) -> bool:
+        """Swarm does not try any more to run what was asked for."""
+        return self.went_back or self.update.startswith("paused")
 
     @property
     def went_back(self) -> bool:
@@ -135,10 +141,19 @@ def _tasks(found: dict[str, Any], tasks: list[dict[str, Any]]) -> Tasks:
     recent = sorted((one for one in tasks if one["CreatedAt"][:19] >= since), key=_created, reverse=True)
     failures = [_failure(one) for one in recent if one["Status"]["State"] in {"failed", "rejected"}]
     running = [one for one in tasks if one["Status"]["State"] == one["DesiredState"] == "running"]
-    state = str(status.get("State", ""))
-    is_given_up = state.startswith(("rollback", "paused"))
-    stopped = f"Swarm gave the rollout up ({state}: {status.get('Message', '')})" if is_given_up else ""
+    stopped = _stopped(status, is_kept=bool(found.get("PreviousSpec")))
     return Tasks(wanted, len(running), tuple(dict.fromkeys(failures))[:_SHOWN], len(failures), stopped)
+
+
+def _stopped(status: dict[str, Any], *, is_kept: bool) -> str:
+    """Say why a rollout is not under way any more though it was not completed; empty: that is not so."""
+    state = str(status.get("State", ""))
+    if not state.startswith(("rollback", "paused")):
+        return ""
+    text = f"Swarm gave the rollout up ({state}: {status.get('Message', '')})"
+    # Pulumi believes that it was rolled out, and nothing is left here to put in force again.
+    hint = "; `scripts/pulumi refresh` makes the next update roll it out again"
+    return text if is_kept else text + hint
 
 
 def _wanted(mode: dict[str, Any], tasks: list[dict[str, Any]]) -> int:
@@ -164,10 +179,16 @@ def settle(service: Service, timeout_s: float) -> State:
     Raises:
         SwarmError: the engine is not reached, or has no such service.
     """
-    deadline = time.monotonic() + timeout_s
-    while (state := look(service)).moving and time.monotonic() < deadline:
+    began = time.monotonic()
+    while _waits(state := look(service), waited_s := time.monotonic() - began) and waited_s < timeout_s:
         time.sleep(_POLL_S)
     return state
+
+
+def _waits(state: State, waited_s: float) -> bool:
+    """Say whether a rollout is under way, or may be: Swarm needs a moment to begin one, and says nothing."""
+    is_silent = bool(state.previous) and not state.update
+    return state.moving or (is_silent and waited_s < _TO_BEGIN_S)
 
 
 def go_back(service: Service, passed: str) -> bool:

@@ -90,9 +90,10 @@ def prove(release: Release, report: Callable[[str], None]) -> Passed:
         ReleaseError: it failed and was taken back where that is possible, or nobody can tell and it stays.
     """
     began = time.monotonic()
-    _put_forth(release, report)
-    spent = time.monotonic() - began
-    times = replace(release.times, timeout_s=max(release.times.timeout_s - spent, 0.0))
+    is_given_up = _put_forth(release, report)
+    left_s = release.times.timeout_s - (time.monotonic() - began)
+    # What the platform has given up does not become healthy by waiting.
+    times = replace(release.times, timeout_s=0.0 if is_given_up else max(left_s, 0.0))
     degraded = release.policy.allow_degraded
     evidence = watch(release.targets, times, allow_degraded=degraded, report=report)
     states = _look(release, report)
@@ -122,16 +123,23 @@ def _concluded(
     return Passed(status, kind, datetime.now(UTC).isoformat(), digests)
 
 
-def _put_forth(release: Release, report: Callable[[str], None]) -> None:
-    """Let rollouts end, and put in force again what an earlier update has taken back."""
+def _put_forth(release: Release, report: Callable[[str], None]) -> bool:
+    """Let rollouts end, and put in force again what an earlier update has taken back.
+
+    Returns:
+        Whether the platform has given one of them up.
+    """
+    given_up = False
     for name, service in release.services.items():
         try:
             state = swarm.settle(service, release.times.timeout_s)
             if state.went_back and swarm.go_forth(service):
                 report(f"{name} was rolled back before; it is rolled out again")
-                swarm.settle(service, release.times.timeout_s)
+                state = swarm.settle(service, release.times.timeout_s)
+            given_up |= state.given_up
         except swarm.SwarmError as error:
             report(str(error))
+    return given_up
 
 
 def _look(release: Release, report: Callable[[str], None]) -> dict[str, swarm.State]:
@@ -148,7 +156,9 @@ def _taken_back(release: Release, name: str, report: Callable[[str], None]) -> s
     """Take one service back, and say what was done."""
     service, passed = release.services[name], release.passed.get(name, "")
     try:
-        state = swarm.settle(service, _BACK_S)
+        state = swarm.look(service)
+        if state.went_back:
+            state = swarm.settle(service, _BACK_S)
         if not passed:
             return f"{name}: no release of it has passed yet, so there is none to go back to"
         if state.digest == passed:
