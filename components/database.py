@@ -52,6 +52,10 @@ class SchemaSpec(Protocol):
     def allow_out_of_order(self) -> bool:
         """Apply a file that sorts before the newest applied one."""
 
+    @property
+    def contract_after(self) -> float:
+        """Seconds that contract files wait after the first release that is healthy with them."""
+
 
 def digests(folder: Path) -> dict[str, str]:
     """Hash every file that a layout may read, by its path in the folder: a change of one is shown by name."""
@@ -134,6 +138,7 @@ def _migrations(spec: SchemaSpec, project: Project, *, phase: str) -> dict[str, 
         "disposable": spec.disposable,
         "verify": spec.verify,
         "allow_out_of_order": spec.allow_out_of_order,
+        "contract_after_s": spec.contract_after,
         "stack": pulumi.get_stack(),
     }
 
