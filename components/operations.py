@@ -5,13 +5,75 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import pulumi
+
 from components._base import Component
+from providers.backup import RestorePoint as KeptPoint
 from providers.health import HealthGate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import pulumi
+    from components.database import SchemaSpec
+    from components.supabase import Project
+
+
+class BackupSpec(Protocol):
+    """What a stack says of its backups."""
+
+    @property
+    def before_migrations(self) -> str:
+        """`none` or `restore-point`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestorePointArgs:
+    """What is kept before migrations.
+
+    Attributes:
+        spec: the stack's settings of its backups; None: it has none.
+        migrations: the stack's settings of its migrations.
+    """
+
+    spec: BackupSpec | None
+    migrations: SchemaSpec
+
+    @property
+    def is_wanted(self) -> bool:
+        """The stack asks for a restore point."""
+        return self.spec is not None and self.spec.before_migrations == "restore-point"
+
+
+class RestorePoint(Component):
+    """A restore point of the platform's, made when files are about to be applied, where the stack asks for it.
+
+    Attributes:
+        is_wanted: the stack asks for a restore point.
+    """
+
+    token = "groundwork:operations:RestorePoint"  # noqa: S105 - a Pulumi type token, no credential
+
+    def __init__(
+        self, name: str, args: RestorePointArgs, project: Project, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """Declare it, where the stack asks for it."""
+        super().__init__(name, opts)
+        self.is_wanted = args.is_wanted
+        if args.is_wanted:
+            self._declare(args.migrations, project)
+        self.finish()
+
+    def _declare(self, spec: SchemaSpec, project: Project) -> None:
+        child = self.named("point")
+        props = {
+            **project.access,
+            "folder": spec.dir,
+            "layout": spec.layout,
+            "contract_after_s": spec.contract_after,
+            "stack": pulumi.get_stack(),
+            "log_urn": self.log_urn("RestorePoint", child),
+        }
+        KeptPoint(child, props, self.under(project.inside()))
 
 
 class Released(Protocol):

@@ -22,7 +22,7 @@ from pulumi.dynamic import (
 )
 
 import engines
-from providers import _access
+from providers import _access, backup
 from providers._access import DatabaseProvider
 from providers._crud import Props, changed_keys, log, plain, reporter
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 # Shown beside the files that would run: it failed, or was killed before it.
 _VERIFICATION = "verification of the last run"
-# Held back by time, not by the database: what differs of it is no change of its own.
-_CLOCK = frozenset({"pending", "contract_after_s"})
+# What is pending is asked of the database and the clock; how it is applied is no change of its own.
+_CLOCK = frozenset({"pending", "contract_after_s", "restore_point"})
 # Shown in place of a plan when there is no database to ask (first preview, or nothing runs).
 _NOT_ASKED = "the database is not reachable yet; it is asked again during the update"
 
@@ -215,6 +215,10 @@ def _applied(
     plan = engines.migrations.inspect(dsn, folder)
     held = _waiting(folder, olds, props, plan)
     options = _options(props, plan, held)
+    waited = {file.file for file in _due(props, plan)} & olds.get("held", {}).keys() - held.keys()
+    if props.get("restore_point") and waited:
+        # When the update with these files was made is long ago, and so is its restore point.
+        backup.keep(props, plan)
     outcome = engines.migrations.apply(dsn, folder, options=options, report=reporter(props))
     if props["verify"]:
         checks = engines.migrations.verify(dsn, folder, settle=True)
