@@ -45,7 +45,7 @@ class RestorePointArgs:
 
 
 class RestorePoint(Component):
-    """A restore point of the platform's, made when files are about to be applied, where the stack asks for it.
+    """A restore point of the platform's before files are applied, where the stack asks for it.
 
     Attributes:
         is_wanted: the stack asks for a restore point.

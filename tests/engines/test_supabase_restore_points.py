@@ -52,7 +52,7 @@ def test_one_that_was_begun_is_not_made_again() -> None:
     ],
 )
 def test_its_name_fits(label: str, name: str) -> None:
-    """The platform takes 20 characters: the end of the stack's name is cut, the beginning of a long version."""
+    """The platform takes 20 characters: the stack's end is cut, and the beginning of a long version."""
     service = Service(GONE, answer(201, _point("x", "AVAILABLE")))
 
     _keep(service, label)
