@@ -52,6 +52,10 @@ class SchemaSpec(Protocol):
     def allow_out_of_order(self) -> bool:
         """Apply a file that sorts before the newest applied one."""
 
+    @property
+    def contract_after(self) -> float:
+        """Seconds that contract files wait after the first release that is healthy with them."""
+
 
 def digests(folder: Path) -> dict[str, str]:
     """Hash every file that a layout may read, by its path in the folder: a change of one is shown by name."""
@@ -88,18 +92,20 @@ class ContractArgs:
         spec: the stack's settings of its migrations.
         schema: the version that the first phase ended with.
         healthy: known once the new code is proven healthy.
+        restore_point: have the platform make one before files are applied that were held back.
     """
 
     spec: SchemaSpec
     schema: pulumi.Output[str]
     healthy: pulumi.Output[str]
+    restore_point: bool = False
 
 
 class Contract(Component):
     """The migrations that take away what old code needed; they run when the new code is proven healthy.
 
     Attributes:
-        summary: `applied`, `latest` and `history_table` at the end of the update.
+        summary: `applied`, `latest`, `history_table` and `held` at the end of the update.
     """
 
     token = "groundwork:database:Contract"  # noqa: S105 - a Pulumi type token, no credential
@@ -113,11 +119,13 @@ class Contract(Component):
         props = _migrations(args.spec, project, phase="contract")
         # A new version before the rollout brings this resource's outputs up to date, too.
         props |= {"schema": args.schema, "after": args.healthy, "log_urn": self.log_urn("Migrations", child)}
+        props |= {"restore_point": args.restore_point}
         migrations = Migrations(child, props, self.under(project.inside()))
         self.summary = {
             "applied": migrations.applied,
             "latest": migrations.latest,
             "history_table": migrations.history_table,
+            "held": migrations.held,
         }
         self.finish(**self.summary)
 
@@ -134,6 +142,7 @@ def _migrations(spec: SchemaSpec, project: Project, *, phase: str) -> dict[str, 
         "disposable": spec.disposable,
         "verify": spec.verify,
         "allow_out_of_order": spec.allow_out_of_order,
+        "contract_after_s": spec.contract_after,
         "stack": pulumi.get_stack(),
     }
 

@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from engines import cron, health, logins, migrations, postgres, processes, product, supabase, vault
+    from engines import (
+        cron,
+        health,
+        logins,
+        migrations,
+        postgres,
+        processes,
+        product,
+        release,
+        supabase,
+        vault,
+    )
 
 __all__ = [
     "cron",
@@ -22,6 +33,7 @@ __all__ = [
     "postgres",
     "processes",
     "product",
+    "release",
     "supabase",
     "vault",
 ]

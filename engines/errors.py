@@ -9,7 +9,8 @@
     ├── VaultError                    engines.vault
     ├── CronError                     engines.cron
     ├── ProductError                  engines.product
-    └── UnhealthyError                engines.health
+    ├── SwarmError                    engines.swarm
+    └── ReleaseError                  engines.release.gate
 
 A message says what is wrong, where, and what to do. It never holds a secret.
 """

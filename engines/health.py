@@ -1,42 +1,28 @@
-"""Asks app and agent how they are, and holds an update until both are well with what was rolled out.
+"""Asks app and agent how they are.
 
 Both answer with a document: `status` (`healthy`, `degraded`, `unhealthy`), `checks` by name (`ok`,
-`latency_ms`, `error`), `version`. The app's check `agent` proves that both hold the same secret.
+`latency_ms`, `error`), `version`. The app's check `agent` proves that both hold the same secret. What a
+document may say beside that (`instance`, `started_at`, `traffic`) is read where it is there.
 """
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from engines.errors import GroundworkError
+from engines.release.traffic import Traffic, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
 APP_PATH = "/api/health"
 AGENT_PATH = "/health"
 _HEALTHY, _DEGRADED, _UNHEALTHY = "healthy", "degraded", "unhealthy"
 _STATES = (_HEALTHY, _DEGRADED, _UNHEALTHY)
 _REQUEST_TIMEOUT_S = 10.0
-_POLL_S = 0.5
-
-
-class UnhealthyError(GroundworkError):
-    """What was rolled out is not well; the text names each failing check and its error.
-
-    Attributes:
-        report: what was found at last.
-    """
-
-    def __init__(self, message: str, report: Report) -> None:
-        """Keep the last report beside the text."""
-        super().__init__(message)
-        self.report = report
 
 
 @dataclass(frozen=True)
@@ -48,14 +34,12 @@ class Targets:
         agent_url: base URL of the agent.
         app_version: what the app must report as its version; None: any.
         agent_version: what the agent must report; None: any.
-        allow_degraded: whether failing checks of side services pass.
     """
 
     app_url: str
     agent_url: str
     app_version: str | None = None
     agent_version: str | None = None
-    allow_degraded: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +53,37 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Look:
+    """What one look at one service showed.
+
+    Attributes:
+        service: `app` or `agent`.
+        status: `healthy`, `degraded` or `unhealthy`; a service that runs another version is unhealthy.
+        checks: its checks, and one more for what is wrong beside them.
+        answered: it gave a health document.
+        version: what runs; empty where it does not say.
+        is_wanted: it runs what was rolled out.
+        instance: the process that answered; empty where it does not say.
+        age_s: seconds since that process started, by its own clock; None where it does not say.
+        traffic: what it counted since then; None where it does not say.
+    """
+
+    service: str
+    status: str
+    checks: tuple[Check, ...]
+    answered: bool = False
+    version: str = ""
+    is_wanted: bool = True
+    instance: str = ""
+    age_s: float | None = None
+    traffic: Traffic | None = None
+
+    def failures(self) -> str:
+        """Say which checks fail, and why."""
+        return "; ".join(f"{check.name}: {check.error}" for check in self.checks if not check.ok)
+
+
+@dataclass(frozen=True)
 class Report:
     """What all checks add up to.
 
@@ -76,11 +91,13 @@ class Report:
         status: `healthy`, `degraded` or `unhealthy`: the worst of both services.
         checks: of the agent, then of the app.
         timestamp: when it was found, ISO 8601, UTC.
+        looks: at the agent, then at the app.
     """
 
     status: str
     checks: tuple[Check, ...]
     timestamp: str
+    looks: tuple[Look, ...] = ()
 
     def failures(self) -> str:
         """Say which checks fail, and why."""
@@ -88,7 +105,7 @@ class Report:
 
 
 def check(targets: Targets, *, transport: httpx.BaseTransport | None = None) -> Report:
-    """Ask both services once.
+    """Ask both services once, over connections of its own: replicas behind one address are met in turn.
 
     Args:
         targets: what to ask.
@@ -98,37 +115,10 @@ def check(targets: Targets, *, transport: httpx.BaseTransport | None = None) -> 
         agent = _ask(client, "agent", targets.agent_url + AGENT_PATH, targets.agent_version)
         app = _ask(client, "app", targets.app_url + APP_PATH, targets.app_version)
     status = max(agent.status, app.status, key=_STATES.index)
-    return Report(status, (*agent.checks, *app.checks), datetime.now(UTC).isoformat())
+    return Report(status, (*agent.checks, *app.checks), datetime.now(UTC).isoformat(), (agent, app))
 
 
-def wait_until_healthy(targets: Targets, *, timeout_s: float, report: Callable[[str], None]) -> Report:
-    """Ask until both are well, and report what is still missing whenever that changes.
-
-    Raises:
-        UnhealthyError: they are not within `timeout_s` seconds.
-    """
-    deadline, last = time.monotonic() + timeout_s, ""
-    while True:
-        found = check(targets)
-        if found.status == _HEALTHY or (targets.allow_degraded and found.status == _DEGRADED):
-            return found
-        if found.failures() != last:
-            last = found.failures()
-            report(f"waiting for {last}")
-        if time.monotonic() >= deadline:
-            raise UnhealthyError(
-                f"{found.status} after {timeout_s:g} s: {last}; see the logs of the services", found
-            )
-        time.sleep(_POLL_S)
-
-
-@dataclass(frozen=True)
-class _Answer:
-    status: str
-    checks: tuple[Check, ...]
-
-
-def _ask(client: httpx.Client, service: str, url: str, version: str | None) -> _Answer:
+def _ask(client: httpx.Client, service: str, url: str, version: str | None) -> Look:
     """Ask one service; whatever is wrong becomes a failing check."""
     try:
         document = client.get(url).json()
@@ -139,22 +129,42 @@ def _ask(client: httpx.Client, service: str, url: str, version: str | None) -> _
         return _failed(service, f"{url} answers without a health document; something else listens there")
 
 
-def _failed(service: str, error: str) -> _Answer:
-    return _Answer(_UNHEALTHY, (Check(f"{service}.answer", ok=False, error=error),))
+def _failed(service: str, error: str) -> Look:
+    return Look(service, _UNHEALTHY, (Check(f"{service}.answer", ok=False, error=error),))
 
 
-def _read(service: str, document: dict[str, Any], version: str | None) -> _Answer:
+def _read(service: str, document: Mapping[str, Any], version: str | None) -> Look:
     checks = tuple(_check(service, name, raw) for name, raw in document["checks"].items())
-    if version is not None and document["version"] != version:
+    status = document["status"] if document["status"] in _STATES else _UNHEALTHY
+    is_wanted = version is None or document["version"] == version
+    if not is_wanted:
         # The old instance still answers, or the new one was not started.
         error = f"{document['version']!r} runs, {version!r} was rolled out"
-        return _Answer(_UNHEALTHY, (*checks, Check(f"{service}.version", ok=False, error=error)))
-    status = document["status"] if document["status"] in _STATES else _UNHEALTHY
-    if status != _HEALTHY and all(one.ok for one in checks):
+        status, checks = _UNHEALTHY, (*checks, Check(f"{service}.version", ok=False, error=error))
+    elif status != _HEALTHY and all(one.ok for one in checks):
         checks += (Check(f"{service}.status", ok=False, error=f"reports {document['status']!r}"),)
-    return _Answer(status, checks)
+    return Look(
+        service,
+        status,
+        checks,
+        answered=True,
+        version=str(document.get("version") or ""),
+        is_wanted=is_wanted,
+        instance=str(document.get("instance") or ""),
+        age_s=_age_s(document),
+        traffic=parse(document.get("traffic")),
+    )
 
 
-def _check(service: str, name: str, raw: dict[str, Any]) -> Check:
+def _age_s(document: Mapping[str, Any]) -> float | None:
+    """Say for how long the process runs; both times are the service's, so that no clocks are compared."""
+    try:
+        now, begun = (datetime.fromisoformat(document[name]) for name in ("timestamp", "started_at"))
+        return (now - begun).total_seconds()
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _check(service: str, name: str, raw: Mapping[str, Any]) -> Check:
     error = None if raw["ok"] else str(raw.get("error") or "failed")
     return Check(f"{service}.{name}", ok=bool(raw["ok"]), error=error, latency_ms=raw.get("latency_ms"))

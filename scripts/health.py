@@ -7,6 +7,7 @@ import sys
 from dataclasses import asdict
 
 from engines import health
+from engines.release.traffic import quantile
 
 
 def text(report: health.Report) -> str:
@@ -16,7 +17,20 @@ def text(report: health.Report) -> str:
         f"{check.error if not check.ok else f'{check.latency_ms or 0:.1f} ms'}"
         for check in report.checks
     ]
-    return "\n".join([f"{report.status} at {report.timestamp[:19]}Z", *lines])
+    traffic = [line for look in report.looks if (line := _traffic(look))]
+    return "\n".join([f"{report.status} at {report.timestamp[:19]}Z", *lines, *traffic])
+
+
+def _traffic(look: health.Look) -> str:
+    """Say what one process of a service has counted since it started; of several, the one that answered."""
+    counted = look.traffic
+    if counted is None:
+        return ""
+    p95_s = quantile(counted, 0.95)
+    speed = "" if p95_s is None else f", p95 {p95_s * 1000:.0f} ms"
+    errors = f"{counted.errors} with 5xx ({counted.error_rate:.1%})"
+    since = "" if look.age_s is None else f" in {look.age_s:.0f} s"
+    return f"       {look.service + ' traffic':<20}{counted.requests} requests{since}, {errors}{speed}"
 
 
 def main() -> int:

@@ -20,6 +20,7 @@ from settings.values import (
     Url,
     Version,
     like,
+    seconds,
 )
 
 # Enumerations of the Management API's create-project body (api.supabase.com/api/v1).
@@ -97,6 +98,11 @@ class Agent(Workload):
     """Name of the model; needed unless ai_provider is echo."""
 
 
+def _none_or_seconds(value: object) -> float:
+    """Accept a duration, or 0 for none."""
+    return 0.0 if value == 0 and not isinstance(value, bool) else seconds(value)
+
+
 class Migrations(Section):
     """`groundwork:migrations`: which files, and how they are applied."""
 
@@ -114,6 +120,8 @@ class Migrations(Section):
     """Compare the database with the files and with checks/ after every update."""
     allow_out_of_order: bool = False
     """Apply a file that sorts before one already applied, instead of refusing it."""
+    contract_after: Annotated[float, BeforeValidator(_none_or_seconds)] = 0.0
+    """How long contract files wait after the first healthy release with them; 0: they run in its update."""
 
 
 class CronJob(Section):
@@ -138,19 +146,44 @@ class Health(Section):
     """How long the product may take to become healthy."""
     allow_degraded: bool = False
     """Let an update end well when a check that the product can live without fails."""
+    window: Seconds = 5.0
+    """How long the product is watched once it is healthy, before it is judged."""
+    max_error_rate: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Share of requests that may be answered with 5xx while it is watched."""
+    max_latency: Seconds | None = None
+    """Within that time 95 % of the app's requests must be answered; absent, any time passes."""
+    min_requests: Annotated[int, Field(ge=0)] = 0
+    """How many requests the app must serve while it is watched; fewer say nothing, and the update asks."""
+    accept: (
+        Annotated[str, like("[0-9a-f]{12}", "the id of a release, as a failed update shows it")] | None
+    ) = None
+    """The release to let pass although nobody can tell whether it works; of no use for any other."""
 
 
 class Backup(Section):
-    """`groundwork:backup`: where backups go, in an S3-compatible store."""
+    """`groundwork:backup`: what is kept before migrations, and the S3-compatible store of backups."""
 
-    bucket: Annotated[str, like("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "3 to 63 of a-z, 0-9, . and -")]
-    """Name of the bucket."""
+    before_migrations: Literal["none", "restore-point"] = "none"
+    """restore-point: the platform makes one before files are applied to a database that has a history."""
+    bucket: (
+        Annotated[str, like("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "3 to 63 of a-z, 0-9, . and -")] | None
+    ) = None
+    """Name of the bucket; absent, nothing goes to a store."""
     endpoint: Url | None = None
     """Address of the store; absent, Amazon S3 of the region."""
     region: Text = "us-east-1"
     """Region of the bucket."""
     retention: Seconds = 30 * 86400.0
     """How long a backup is kept."""
+
+    @field_validator("bucket")
+    @classmethod
+    def _has_a_use(cls, value: str | None, info: Any) -> str | None:
+        """Refuse a section that asks for nothing."""
+        if value is None and info.data.get("before_migrations") == "none":
+            message = "is needed"
+            raise ValueError(message)
+        return value
 
 
 def _from_text(value: object) -> object:

@@ -195,6 +195,14 @@ CALLS: dict[tuple[str, str], tuple[Callable[[ManagementClient], Any], str]] = {
         lambda c: c.backups.restore_to(REF, datetime(2026, 11, 21, tzinfo=UTC)),
         "POST /v1/projects/{ref}/database/backups/restore-pitr",
     ),
+    ("backups", "restore_point"): (
+        lambda c: c.backups.restore_point(REF, "prod-014"),
+        "GET /v1/projects/{ref}/database/backups/restore-point",
+    ),
+    ("backups", "make_restore_point"): (
+        lambda c: c.backups.make_restore_point(REF, "prod-014"),
+        "POST /v1/projects/{ref}/database/backups/restore-point",
+    ),
     ("backups", "schedule"): (
         lambda c: c.backups.schedule(REF),
         "GET /v1/projects/{ref}/database/backups/schedule",

@@ -100,6 +100,7 @@ def test_stored_provider_names_still_exist() -> None:
     expected = {
         "providers.addons": ["AddonsProvider"],
         "providers.api_keys": ["ApiKeyProvider"],
+        "providers.backup": ["RestorePointProvider"],
         "providers.buckets": ["BucketProvider"],
         "providers.configuration": ["SupabaseSettingsProvider"],
         "providers.database": ["DemoAccountsProvider", "LoginProvider", "VaultSecretProvider"],

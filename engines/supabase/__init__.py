@@ -6,7 +6,7 @@ from engines.supabase import function_files, key_states, policies, storage
 from engines.supabase.addons import Addon, AddonList
 from engines.supabase.api_keys import ApiKey
 from engines.supabase.auth_settings import AuthSettings
-from engines.supabase.backups import Backup, Backups, BackupSchedule
+from engines.supabase.backups import Backup, Backups, BackupSchedule, RestorePoint
 from engines.supabase.buckets import Bucket
 from engines.supabase.client import ManagementClient, default_timing
 from engines.supabase.comparison import differing, equal
@@ -43,6 +43,7 @@ from engines.supabase.models import (
 )
 from engines.supabase.organizations import Entitlement, OrganizationDetail, Region
 from engines.supabase.placement import require_placeable
+from engines.supabase.restore_points import keep_restore_point
 from engines.supabase.sections import (
     NetworkSettings,
     PoolerSettings,
@@ -99,6 +100,7 @@ __all__ = [
     "RealtimeSettings",
     "Region",
     "RejectedError",
+    "RestorePoint",
     "ServiceHealth",
     "Settings",
     "SigningKey",
@@ -115,6 +117,7 @@ __all__ = [
     "direct_address",
     "equal",
     "function_files",
+    "keep_restore_point",
     "key_states",
     "policies",
     "project_url",

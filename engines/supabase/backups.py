@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from engines.supabase.errors import NotFoundError
 from engines.supabase.session import Call
 from engines.supabase.wire import Answer, project_path
 
@@ -53,6 +54,14 @@ class BackupSchedule(Answer):
     schedule_for: str
 
 
+class RestorePoint(Answer):
+    """A moment that a database can be put back to; `status` is PENDING until it is AVAILABLE or FAILED."""
+
+    name: str
+    status: str
+    completed_on: str | None
+
+
 class PlatformBackups:
     """The platform's backups of projects."""
 
@@ -86,6 +95,30 @@ class PlatformBackups:
         action = f"setting the backup schedule of project {ref}"
         call = Call("PATCH", _schedule(ref), action, body={"schedule_for": schedule_for})
         return self._session.read(call, BackupSchedule.model_validate)
+
+    def restore_point(self, ref: str, name: str) -> RestorePoint | None:
+        """Read how a restore point is; None: there is none of that name."""
+        action = f"reading the restore point {name} of project {ref}"
+        call = Call("GET", _point(ref), action, params={"name": name})
+        try:
+            found = self._session.read(call, RestorePoint.model_validate)
+        except NotFoundError:
+            return None
+        return found if found.name == name else None
+
+    def make_restore_point(self, ref: str, name: str) -> RestorePoint:
+        """Begin to make a restore point, of up to 20 characters.
+
+        Raises:
+            SupabaseError: one of its kinds; RejectedError: the project's plan or machine has none.
+        """
+        action = f"making the restore point {name} of project {ref}"
+        call = Call("POST", _point(ref), action, body={"name": name}, repeatable=False)
+        return self._session.read(call, RestorePoint.model_validate)
+
+
+def _point(ref: str) -> str:
+    return project_path(ref, "database/backups/restore-point")
 
 
 def _schedule(ref: str) -> str:

@@ -157,6 +157,7 @@ CALLS: dict[tuple[str, str], Callable[[Project], httpx.Response]] = {
                 {"json": {"addon_type": "ipv4", "addon_variant": "ipv4_default"}},
             ),
             ("GET", f"{REF}/database/backups", {}),
+            ("POST", f"{REF}/database/backups/restore-point", {"json": {"name": "before"}}),
             ("GET", f"{REF}/database/backups/schedule", {}),
             ("PATCH", f"{REF}/database/backups/schedule", {"json": {"schedule_for": "04:30"}}),
             ("GET", f"{REF}/storage/buckets", {}),
@@ -218,6 +219,15 @@ def _legacy_read(project: Project) -> httpx.Response:
 def _legacy_taken_over(project: Project) -> httpx.Response:
     other = project.emulator.create("legacy")
     return project.emulator.client.post(f"{other.path}/config/auth/signing-keys/legacy")
+
+
+def _point_read(project: Project) -> httpx.Response:
+    client, path = project.emulator.client, f"{project.path}/database/backups/restore-point"
+    client.post(path, json={"name": "again"}).raise_for_status()
+    return client.get(path, params={"name": "again"})
+
+
+CALLS[("GET", f"{REF}/database/backups/restore-point")] = _point_read
 
 
 def _addon_removed(project: Project) -> httpx.Response:

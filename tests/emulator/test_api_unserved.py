@@ -75,8 +75,6 @@ _BY_REASON: dict[str, tuple[str, ...]] = {
     METRICS: ("GET /v1/projects/{ref}/analytics/endpoints/metrics",),
     RESTORE: (
         "POST /v1/projects/{ref}/database/backups/restore",
-        "GET /v1/projects/{ref}/database/backups/restore-point",
-        "POST /v1/projects/{ref}/database/backups/restore-point",
         "POST /v1/projects/{ref}/database/backups/undo",
         "POST /v2/projects/{ref}/backups/download",
     ),

@@ -1,10 +1,9 @@
-"""The gate opens for what is well and says by name what is not, with real HTTP services."""
+"""What services say of themselves is read as it is, and what is wrong has a name; with real HTTP services."""
 
 from __future__ import annotations
 
 import json
 import threading
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,8 @@ import httpx
 import pytest
 
 from engines import health, ports
-from engines.health import Targets, UnhealthyError
+from engines.health import Targets
+from engines.release.traffic import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,46 +129,39 @@ def test_slow_service_is_named() -> None:
     assert "agent.answer: http://b/health cannot be reached: timed out" in found.failures()
 
 
-def test_gate_waits_for_health(service: Service) -> None:
-    """What comes up within the time passes, and each state on the way is reported once."""
-    service.answers["/api/health"] = [GONE, GONE, WORSE, WELL]
-    lines: list[str] = []
+def test_what_a_document_says_beside_its_checks_is_read(service: Service) -> None:
+    """Instance, age (by the service's own clock) and traffic are read; a document without them is as good."""
+    seconds = {"le": [0.1, 1], "counts": [3, 4]}
+    more = {
+        "instance": "i1",
+        "started_at": "2026-01-01T00:00:00+00:00",
+        "timestamp": "2026-01-01T00:00:09Z",
+        "traffic": {"requests": 5, "errors": 1, "seconds": seconds},
+    }
+    service.answers["/api/health"] = [{**WELL, **more}]
 
-    found = health.wait_until_healthy(service.targets(), timeout_s=30, report=lines.append)
+    agent, app = health.check(service.targets()).looks
+
+    assert (app.instance, app.age_s, app.traffic) == ("i1", 9, Traffic(5, 1, (0.1, 1), (3, 4)))
+    assert (agent.instance, agent.age_s, agent.traffic) == ("", None, None)
+
+
+@pytest.mark.parametrize(
+    "traffic",
+    [
+        None,
+        [],
+        {"requests": 1},
+        {"requests": 1, "errors": 0, "seconds": {"le": [1, 2], "counts": [1]}},
+        {"requests": 1, "errors": 0, "seconds": {"le": [2, 1], "counts": [1, 1]}},
+        {"requests": "many", "errors": 0, "seconds": {"le": [], "counts": []}},
+    ],
+)
+def test_counters_that_cannot_be_read_are_none(service: Service, traffic: Any) -> None:
+    """A service with odd counters is judged without them."""
+    service.answers["/health"] = [{**WELL, "traffic": traffic, "started_at": 5}]
+
+    found = health.check(service.targets())
 
     assert found.status == "healthy"
-    assert lines == ["waiting for app.database: refused", "waiting for app.auth: no answer within 4 s"]
-
-
-def test_gate_stays_shut(service: Service) -> None:
-    """What does not come up fails, with every failing check and the last report."""
-    service.answers = {"/health": [GONE], "/api/health": [WORSE]}
-
-    with pytest.raises(UnhealthyError) as caught:
-        health.wait_until_healthy(service.targets(), timeout_s=0, report=lambda _: None)
-
-    assert "agent.database: refused; app.auth: no answer within 4 s" in str(caught.value)
-    assert caught.value.report.status == "unhealthy"
-
-
-@pytest.mark.parametrize("allowed", [False, True])
-def test_degraded_passes_only_where_allowed(service: Service, *, allowed: bool) -> None:
-    """A side service's failure stops the update unless the stack says otherwise."""
-    service.answers["/api/health"] = [WORSE]
-    targets = replace(service.targets(), allow_degraded=allowed)
-
-    if allowed:
-        assert health.wait_until_healthy(targets, timeout_s=0, report=print).status == "degraded"
-    else:
-        with pytest.raises(UnhealthyError, match=r"degraded after 0 s: app\.auth"):
-            health.wait_until_healthy(targets, timeout_s=0, report=lambda _: None)
-
-
-def test_old_instance_does_not_pass_even_where_degraded_does(service: Service) -> None:
-    """A wrong version is unhealthy, whatever it says of itself."""
-    service.answers["/health"] = [{**WELL, "version": "v1"}]
-
-    with pytest.raises(UnhealthyError, match=r"agent\.version"):
-        health.wait_until_healthy(
-            replace(service.targets(), allow_degraded=True), timeout_s=0, report=lambda _: None
-        )
+    assert found.looks[0].traffic is None

@@ -37,11 +37,13 @@ ONCE = {
     "POST /v1/projects/{ref}/config/auth/third-party-auth",
     "POST /v1/projects/{ref}/custom-hostname/initialize",
     "POST /v1/projects/{ref}/database/backups/restore-pitr",
+    "POST /v1/projects/{ref}/database/backups/restore-point",
 }
 # Not repeated even when the service says that it failed: there is nothing to look at before.
 NEVER_AGAIN = {
     "POST /v1/projects/{ref}/database/query",
     "POST /v1/projects/{ref}/database/backups/restore-pitr",
+    "POST /v1/projects/{ref}/database/backups/restore-point",
 }
 
 
