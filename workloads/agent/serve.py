@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 DRAIN = "DRAIN_S"
 # Longer than callers keep an unused connection, so that it is they who close it: a request that meets the
-# server's close on its way fails. httpx keeps them 5 s, HAProxy 60 s at most in our configuration.
+# server's close on its way fails. httpx keeps them 5 s; a proxy in front has to close sooner than this, too.
 KEEP_ALIVE_S = 75
 # What running requests have to end, after the drain. The agent's answers get 8 s more; hosts kill after 30 s.
 GRACE_S = 15
