@@ -12,17 +12,31 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from engines import cron, health, logins, migrations, postgres, processes, product, supabase, vault
+    from engines import (
+        cron,
+        health,
+        logins,
+        migrations,
+        parity,
+        postgres,
+        processes,
+        product,
+        supabase,
+        usage,
+        vault,
+    )
 
 __all__ = [
     "cron",
     "health",
     "logins",
     "migrations",
+    "parity",
     "postgres",
     "processes",
     "product",
     "supabase",
+    "usage",
     "vault",
 ]
 
