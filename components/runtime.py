@@ -115,7 +115,10 @@ class AppArgs:
         schema: version of the schema it runs against.
         agent_url: where the agent listens; the app follows the agent in every update.
         shared_secret: the secret in force for the agent, by version.
-        session_key: signs the app's cookies.
+        session_key: signs the app's cookies: JSON with the version to use, and all values that are good.
+        billing_webhook_secret: accepted versions of what signs the billing provider's events; None: there is
+            none.
+        mail_api_key: key of the mail provider; None: there is none.
         supabase_url: the project's API.
         supabase_anon_key: the key that may reach browsers.
     """
@@ -128,6 +131,8 @@ class AppArgs:
     agent_url: pulumi.Output[str]
     shared_secret: pulumi.Output[dict[str, str]]
     session_key: pulumi.Output[str]
+    billing_webhook_secret: pulumi.Output[dict[str, str]] | None
+    mail_api_key: pulumi.Output[str] | None
     supabase_url: pulumi.Output[str]
     supabase_anon_key: pulumi.Output[str]
 
@@ -146,6 +151,7 @@ class App(Component):
             "database_url": args.database_url,
             "agent_shared_secret": as_json(args.shared_secret),
             "session_key": args.session_key,
+            **_given(args),
         }
         environment: dict[str, Text] = {
             "ENVIRONMENT": args.environment,
@@ -160,6 +166,13 @@ class App(Component):
         service = host.run(name, _service(name, args.spec, needs))
         self.url, self.version = service.url, service.version
         self.finish(url=self.url, version=self.version)
+
+
+def _given(args: AppArgs) -> dict[str, pulumi.Output[str]]:
+    """Give those secrets from outside that the stack has."""
+    billing, mail = args.billing_webhook_secret, args.mail_api_key
+    signed = {} if billing is None else {"billing_webhook_secret": as_json(billing)}
+    return signed if mail is None else {**signed, "mail_api_key": mail}
 
 
 @dataclass(frozen=True)

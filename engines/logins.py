@@ -80,7 +80,8 @@ class Held:
 def ensure_login(dsn: str, spec: LoginSpec) -> str:
     """Make the login of a version, close that of a version no longer accepted, and give the role's name.
 
-    Sessions that are open stay open, unless they are to be cut off. Doing it again changes nothing but the stored verifier's salt.
+    Sessions that are open stay open, unless they are to be cut off. Doing it again changes nothing but the
+    stored verifier's salt.
 
     Args:
         dsn: URL of the owner's login (CREATEROLE, admin of the group).
@@ -104,8 +105,16 @@ def ensure_login(dsn: str, spec: LoginSpec) -> str:
     return name
 
 
-def held(dsn: str, role: str) -> tuple[Held, ...]:
-    """Give what the two roles of a login hold now, newest version first; a login that may only read can ask."""
+def read_held(dsn: str, role: str) -> tuple[Held, ...]:
+    """Give what the two roles of a login hold now, newest version first.
+
+    Args:
+        dsn: any login, also one that may only read.
+        role: base name.
+
+    Raises:
+        LoginError: the database refuses.
+    """
     _check_names(role)
     with postgres.connect(dsn) as session, _explained(role):
         found = [_held(session, role, name) for name in (f"{role}_a", f"{role}_b")]

@@ -21,7 +21,8 @@ _TABLE = "select pg_catalog.to_regclass('private.secret_use') is not null"
 _NOTED = """
 select version, service, extract(epoch from pg_catalog.now() - last_used_at)::float8
 from private.secret_use
-where secret = %s and version = any(%s) and last_used_at > pg_catalog.now() - pg_catalog.make_interval(secs => %s)
+where secret = %s and version = any(%s)
+    and last_used_at > pg_catalog.now() - pg_catalog.make_interval(secs => %s)
 order by last_used_at desc
 """
 
@@ -87,6 +88,6 @@ def sessions(dsn: str, role: str, versions: Collection[int]) -> tuple[Use, ...]:
     """
     return tuple(
         Use(one.version, f"{one.role} has {one.sessions} open session{'s' if one.sessions > 1 else ''}")
-        for one in logins.held(dsn, role)
+        for one in logins.read_held(dsn, role)
         if one.version in versions and one.sessions
     )

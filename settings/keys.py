@@ -59,15 +59,14 @@ class ApiKey(Section):
         older = {one for one in chosen if 1 <= one < self.version}
         return (self.version, *sorted(older, reverse=True))
 
-
-def key_name(name: str, version: int) -> str:
-    """Name a version of an API key on the platform."""
-    return name if version == 1 else f"{name}_v{version}"
+    def named(self, name: str) -> dict[int, str]:
+        """Give what the platform calls each version of the key `name`."""
+        return {version: name if version == 1 else f"{name}_v{version}" for version in self.versions}
 
 
 def _own_names(value: Mapping[str, ApiKey]) -> Mapping[str, ApiKey]:
     """Refuse versions whose keys would have no name of their own on the platform."""
-    names = [key_name(name, version) for name, key in value.items() for version in key.versions]
+    names = [one for name, key in value.items() for one in key.named(name).values()]
     if double := sorted({name for name in names if names.count(name) > 1}):
         message = f"must not name a key as a version of another is named: {', '.join(double)}"
         raise ValueError(message)
