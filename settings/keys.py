@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pulumi
-from pydantic import AfterValidator, PlainValidator
+from pydantic import AfterValidator, PlainValidator, field_validator
 
 from settings.section import Section
-from settings.values import Text, Version, Versions, freeze, like, secret
+from settings.values import Text, Version, Versions, below, freeze, like, secret
 
 # The platform's limit on the name of an API key.
 _KEY_NAME_LENGTH = 64
@@ -56,8 +56,13 @@ class ApiKey(Section):
     def versions(self) -> tuple[int, ...]:
         """All versions that are keys of the project, newest first."""
         chosen = (self.version - 1,) if self.accept is None else self.accept
-        older = {one for one in chosen if 1 <= one < self.version}
-        return (self.version, *sorted(older, reverse=True))
+        return (self.version, *sorted({one for one in chosen if one >= 1}, reverse=True))
+
+    @field_validator("accept")
+    @classmethod
+    def _older(cls, value: tuple[int, ...] | None, info: Any) -> tuple[int, ...] | None:
+        """Refuse accepted versions that do not exist yet."""
+        return below(value, info.data.get("version", 0))
 
     def named(self, name: str) -> dict[int, str]:
         """Give what the platform calls each version of the key `name`."""

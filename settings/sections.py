@@ -19,6 +19,7 @@ from settings.values import (
     Url,
     Version,
     Versions,
+    below,
     like,
 )
 
@@ -222,11 +223,7 @@ class Versioned(Section):
     @classmethod
     def _older(cls, value: tuple[int, ...] | None, info: Any) -> tuple[int, ...] | None:
         """Refuse accepted versions that do not exist yet."""
-        version = info.data.get("version", 0)
-        if value and version and max(value) >= version:
-            message = f"must hold versions below version, which is {version}"
-            raise ValueError(message)
-        return value
+        return below(value, info.data.get("version", 0))
 
 
 class Generated(Versioned):

@@ -140,6 +140,18 @@ def _from_text(value: object) -> object:
     return () if value == "[]" else value
 
 
+def below(accept: tuple[int, ...] | None, version: int) -> tuple[int, ...] | None:
+    """Accept older versions; `version` is 0 where it is wrong itself.
+
+    Raises:
+        ValueError: one does not exist yet.
+    """
+    if accept and version and max(accept) >= version:
+        message = f"must hold versions below version, which is {version}"
+        raise ValueError(message)
+    return accept
+
+
 Seconds = Annotated[float, BeforeValidator(seconds)]
 Schedule = Annotated[str, AfterValidator(_schedule)]
 Url = Annotated[str, AfterValidator(_url)]

@@ -80,6 +80,13 @@ def resource(state: dict[str, Any], name: str) -> dict[str, Any]:
     return next(one for one in state["deployment"]["resources"] if one["urn"].endswith(f"::{name}"))
 
 
+def plain_texts(program: Program) -> str:
+    """Give everything that the state backend and the services' logs hold in plain."""
+    below = program.folder / ".local"
+    files = [*(below / "state").rglob("*"), *(below / "local" / "logs").rglob("*")]
+    return "".join(file.read_text(errors="replace") for file in files if file.is_file())
+
+
 def secret_values(state: dict[str, Any]) -> set[str]:
     """Collect every value that Groundwork generated for a stack."""
     made = [one for one in state["deployment"]["resources"] if one["type"].endswith(":GeneratedSecret")]
