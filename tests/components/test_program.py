@@ -155,7 +155,7 @@ def test_functions_are_told_what_services_know_already() -> None:
     texts, links = found["supabase-function-secrets"], found["supabase-linked-function-secrets"]
 
     assert (texts["values"]["value"], texts["others"]) == ({"TEXT": "t"}, ["KEY", "TOKEN"])
-    assert links["values"].get("value", links["values"]) == {"TOKEN": "v1", "KEY": "sb_secret_jobs"}
+    assert links["values"] == {"TOKEN": "v1", "KEY": "sb_secret_jobs"}
     assert links["others"] == ["TEXT"]
 
 
