@@ -88,7 +88,8 @@ def plain_texts(program: Program) -> str:
 
 
 def secret_values(state: dict[str, Any]) -> set[str]:
-    """Collect every value that Groundwork generated for a stack."""
-    made = [one for one in state["deployment"]["resources"] if one["type"].endswith(":GeneratedSecret")]
-    texts = [json.loads(one["outputs"]["current"]["plaintext"]) for one in made]
-    return set(texts)
+    """Collect every value of a stack's secrets: current, accepted, and made in advance."""
+    kinds = (":GeneratedSecret", ":GivenSecret")
+    made = [one["outputs"] for one in state["deployment"]["resources"] if one["type"].endswith(kinds)]
+    kept = [outputs[name] for outputs in made for name in ("values", "standby") if outputs.get(name)]
+    return {value for one in kept for value in json.loads(one["plaintext"]).values()}
