@@ -91,7 +91,7 @@ def test_a_second_preview_and_a_refresh_show_nothing(staging: Cloud) -> None:
 
 
 def test_edge_functions_are_told_a_rotated_secret_behind_the_gate(staging: Cloud) -> None:
-    """The agent accepts the new version before a function presents it; the proof names what functions hold."""
+    """The agent accepts the new version before a function presents it; the proof names what they hold."""
     before = staging.program.outputs()["parity"]["agent_shared_secret"]
     staging.program.set("secrets.agent_shared_secret.version", "2")
     staging.program.set("supabase.api_keys.nightly_jobs.version", "2")
