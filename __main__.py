@@ -7,16 +7,25 @@ from __future__ import annotations
 
 from pulumi import ResourceOptions
 
-from components import configuration, database, host, operations, outputs, runtime, schedule, secret, supabase
+from components import (
+    configuration,
+    database,
+    host,
+    operations,
+    outputs,
+    parity,
+    runtime,
+    schedule,
+    secret,
+    supabase,
+)
 from settings import Settings
 
 settings = Settings.load()
 
-secrets = secret.Bundle(
-    "secrets", secret.BundleArgs(generated=settings.secrets.generated, given=settings.secrets.given)
-)
+own = secret.Bundle("own-secrets", secret.BundleArgs(generated=settings.secrets.platform))
 machine = host.place(
-    settings.host, {"app": settings.app, "agent": settings.agent}, secrets.current("fingerprint_key")
+    settings.host, {"app": settings.app, "agent": settings.agent}, own.current("fingerprint_key")
 )
 
 project = supabase.Project(
@@ -25,19 +34,29 @@ project = supabase.Project(
         name=settings.project_name,
         organization=settings.organization,
         spec=settings.supabase,
-        database_password=secrets.current("database_password"),
+        database_password=own.current("database_password"),
     ),
     machine,
 )
 platform = configuration.Platform(
     "platform",
-    configuration.PlatformArgs(spec=settings.supabase, fingerprint_key=secrets.current("fingerprint_key")),
+    configuration.PlatformArgs(spec=settings.supabase, fingerprint_key=own.current("fingerprint_key")),
     project,
 )
 schema = database.Schema("schema", settings.migrations, project, ResourceOptions(depends_on=platform))
 services = configuration.Services(
     "services",
-    configuration.ServicesArgs(spec=settings.supabase, fingerprint_key=secrets.current("fingerprint_key")),
+    configuration.ServicesArgs(spec=settings.supabase, fingerprint_key=own.current("fingerprint_key")),
+    project,
+    ResourceOptions(depends_on=schema),
+)
+secrets = secret.Bundle(
+    "secrets",
+    secret.BundleArgs(
+        generated=settings.secrets.generated,
+        given=settings.secrets.given,
+        retire_after=settings.secrets.retire_after,
+    ),
     project,
     ResourceOptions(depends_on=schema),
 )
@@ -73,7 +92,9 @@ app = runtime.App(
         schema=schema.version,
         agent_url=agent.inside,
         shared_secret=secrets.keyed("agent_shared_secret"),
-        session_key=secrets.current("session_key"),
+        session_key=secrets.signing("session_key"),
+        billing_webhook_secret=secrets.given_versions("billing_webhook_secret"),
+        mail_api_key=secrets.given("mail_api_key"),
         supabase_url=project.url,
         supabase_anon_key=project.anon_key,
         variables=settings.variables,
@@ -82,7 +103,9 @@ app = runtime.App(
 )
 gate = operations.Gate(
     "health",
-    operations.GateArgs(spec=settings.health, schema=schema.version, secret_versions=secrets.versions),
+    operations.GateArgs(
+        spec=settings.health, schema=schema.version, secret_versions={**own.versions, **secrets.versions}
+    ),
     app,
     agent,
 )
@@ -100,6 +123,29 @@ cron = schedule.Cron(
     ),
     project,
 )
+links = configuration.FunctionLinks(
+    "function-links",
+    configuration.FunctionLinksArgs(
+        spec=settings.supabase,
+        fingerprint_key=own.current("fingerprint_key"),
+        secrets=secrets,
+        api_keys=services.things.api_keys,
+    ),
+    project,
+    ResourceOptions(depends_on=gate),
+)
+proof = parity.Parity(
+    "parity",
+    parity.ParityArgs(
+        secrets=secrets,
+        logins=logins,
+        links=links,
+        urls={"app": app.url, "agent": agent.url},
+        releases={"app": app.version, "agent": agent.version},
+    ),
+    project,
+    ResourceOptions(depends_on=[cron, links, contract]),
+)
 
 outputs.publish(
     {
@@ -114,8 +160,9 @@ outputs.publish(
         "agent_url": agent.url,
         "migrations": contract.summary,
         "cron_jobs": cron.jobs,
-        "secret_versions": secrets.versions,
+        "secret_versions": {**own.versions, **secrets.versions},
         "health": gate.summary,
+        "parity": proof.matrix,
         "logs": machine.logs,
     }
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pulumi
 
@@ -14,7 +14,11 @@ from providers.configuration import SupabaseSettings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from components.secret import Bundle
     from components.supabase import Project
+
+# How a link to one of the project's API keys begins.
+_KEYS: Final = "api_keys."
 
 
 class PlatformSpec(named.AddonsSpec, Protocol):
@@ -135,6 +139,63 @@ class Services(Component):
         _declare(self, sections, {"fingerprint_key": args.fingerprint_key}, project)
         self.things = named.declare_things(self, spec, args.fingerprint_key, project)
         self.finish(hostname_records=self.things.hostname_records)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionLinksArgs:
+    """What edge functions are told of the stack's own secrets.
+
+    Attributes:
+        spec: the stack's settings of it.
+        fingerprint_key: by it a changed secret is seen.
+        secrets: the stack's secrets.
+        api_keys: the project's own keys in use, by name.
+    """
+
+    spec: ServicesSpec
+    fingerprint_key: pulumi.Output[str]
+    secrets: Bundle
+    api_keys: Mapping[str, pulumi.Output[str]]
+
+
+class FunctionLinks(Component):
+    """What edge functions present to the services, written once these accept it.
+
+    Attributes:
+        sources: which secret is told, by the functions' name for it.
+        key_versions: version in use of each API key that is told, as `api_keys.NAME`.
+        key_values: that version's value, as `components.secret.Bundle.all_values` gives it (secret).
+    """
+
+    token = "groundwork:configuration:FunctionLinks"  # noqa: S105 - a Pulumi type token, no credential
+
+    def __init__(
+        self,
+        name: str,
+        args: FunctionLinksArgs,
+        project: Project,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declare what is told."""
+        super().__init__(name, opts)
+        self.sources = dict(args.spec.function_links)
+        keys = {source: source.removeprefix(_KEYS) for source in self.sources.values() if _is_key(source)}
+        self.key_versions = {source: args.spec.api_keys[key].version for source, key in keys.items()}
+        self.key_values = {source: self._value_of(args.api_keys[key], source) for source, key in keys.items()}
+        told = {
+            name: args.api_keys[keys[source]] if source in keys else args.secrets.current(source)
+            for name, source in self.sources.items()
+        }
+        named.declare_links(self, args.spec, told, args.fingerprint_key, project)
+        self.finish(sources=self.sources)
+
+    def _value_of(self, key: pulumi.Output[str], source: str) -> pulumi.Output[dict[str, dict[str, str]]]:
+        version = str(self.key_versions[source])
+        return key.apply(lambda value: {"values": {version: value}})
+
+
+def _is_key(source: str) -> bool:
+    return source.startswith(_KEYS)
 
 
 def _declare(

@@ -182,11 +182,14 @@ class Logins(Component):
 
     def _login(self, role: str, secrets: Bundle, project: Project) -> Login:
         secret = f"{role}_database_password"
+        # Only then an input: others have none of that name in their state.
+        stolen = {"cut_off": True} if secret in secrets.compromised else {}
         props = {
             "role": role,
             "group": f"{role}_runtime",
             "version": secrets.versions[secret],
             "passwords": secrets.accepted(secret),
+            **stolen,
             **self._shared,
         }
         return Login(f"{role}-login", props, self.under(project.inside()))

@@ -90,12 +90,35 @@ class BucketSpec(Protocol):
         """A PolicySpec by name."""
 
 
+class KeySpec(Protocol):
+    """What a stack says of an API key."""
+
+    @property
+    def type(self) -> str:
+        """`publishable` or `secret`."""
+
+    @property
+    def description(self) -> str | None:
+        """What it is for."""
+
+    @property
+    def version(self) -> int:
+        """Version in use."""
+
+    def named(self, name: str) -> Mapping[int, str]:
+        """Give the versions that are keys of their own, and what the platform calls them."""
+
+
 class ThingsSpec(Protocol):
     """What a stack says of the named things around its database."""
 
     @property
-    def function_secrets(self) -> Mapping[str, pulumi.Output[str]]:
-        """Values by name."""
+    def function_texts(self) -> Mapping[str, pulumi.Output[str]]:
+        """Values that edge functions are told, by name."""
+
+    @property
+    def function_links(self) -> Mapping[str, str]:
+        """Which secrets of the stack's own they are told, by name."""
 
     @property
     def functions(self) -> Mapping[str, Any]:
@@ -107,7 +130,7 @@ class ThingsSpec(Protocol):
 
     @property
     def api_keys(self) -> Mapping[str, Any]:
-        """`type` and `description` by name."""
+        """A KeySpec by name."""
 
     @property
     def signing_keys(self) -> Mapping[str, Any]:
@@ -127,7 +150,7 @@ class Things:
     """What others may want to know of the named things.
 
     Attributes:
-        api_keys: keys by name (secret).
+        api_keys: keys in use by name (secret).
         hostname_records: what DNS has to hold for the project's own host name.
     """
 
@@ -167,9 +190,9 @@ def declare_things(
 ) -> Things:
     """Declare what the stack names."""
     declare, things = _Declaring(parent, project), Things()
-    if spec.function_secrets:
-        values = dict(spec.function_secrets)
-        declare(FunctionSecrets, "function-secrets", values=values, fingerprint_key=fingerprint_key)
+    if spec.function_texts or spec.function_links:
+        told = {"values": dict(spec.function_texts), "others": sorted(spec.function_links)}
+        declare(FunctionSecrets, "function-secrets", **told, fingerprint_key=fingerprint_key)
     for slug, function in spec.functions.items():
         declare(EdgeFunction, f"function-{slug}", slug=slug, **_function(function))
     for name, bucket in spec.buckets.items():
@@ -184,12 +207,29 @@ def declare_things(
     return things
 
 
+def declare_links(
+    parent: Component,
+    spec: ThingsSpec,
+    values: Mapping[str, pulumi.Output[str]],
+    fingerprint_key: pulumi.Output[str],
+    project: Project,
+) -> None:
+    """Declare what edge functions are told of the stack's own secrets; a name may move to a text and back."""
+    if spec.function_texts or spec.function_links:
+        told = {"values": dict(values), "others": sorted(spec.function_texts)}
+        declare = _Declaring(parent, project)
+        declare(FunctionSecrets, "linked-function-secrets", **told, fingerprint_key=fingerprint_key)
+
+
 def _declare_keys(declare: _Declaring, spec: ThingsSpec, things: Things) -> None:
     for name, key in spec.api_keys.items():
-        made = declare(
-            ApiKey, f"api-key-{name}", key_name=name, key_type=key.type, description=key.description
-        )
-        things.api_keys[name] = made.api_key
+        made = {
+            version: declare(
+                ApiKey, f"api-key-{called}", key_name=called, key_type=key.type, description=key.description
+            )
+            for version, called in key.named(name).items()
+        }
+        things.api_keys[name] = made[key.version].api_key
     if spec.signing_keys:
         states = {
             name: {"algorithm": key.algorithm, "status": key.status}

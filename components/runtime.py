@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -115,7 +114,10 @@ class AppArgs:
         schema: version of the schema it runs against.
         agent_url: where the agent listens; the app follows the agent in every update.
         shared_secret: the secret in force for the agent, by version.
-        session_key: signs the app's cookies.
+        session_key: signs the app's cookies: JSON with the version to use, and all values that are good.
+        billing_webhook_secret: accepted versions of what signs the billing provider's events; None: there is
+            none.
+        mail_api_key: key of the mail provider; None: there is none.
         supabase_url: the project's API.
         supabase_anon_key: the key that may reach browsers.
         variables: what the stack sets beyond that.
@@ -129,6 +131,8 @@ class AppArgs:
     agent_url: pulumi.Output[str]
     shared_secret: pulumi.Output[dict[str, str]]
     session_key: pulumi.Output[str]
+    billing_webhook_secret: pulumi.Output[dict[str, str]] | None
+    mail_api_key: pulumi.Output[str] | None
     supabase_url: pulumi.Output[str]
     supabase_anon_key: pulumi.Output[str]
     variables: Variables
@@ -154,7 +158,8 @@ class App(Component):
         secrets = {
             "database_url": args.database_url,
             "agent_shared_secret": as_json(args.shared_secret),
-            "session_key": args.session_key.apply(_signing),
+            "session_key": args.session_key,
+            **_given(args),
         }
         environment: dict[str, Text] = {
             "ENVIRONMENT": args.environment,
@@ -172,16 +177,18 @@ class App(Component):
         self.finish(url=self.url, version=self.version)
 
 
+def _given(args: AppArgs) -> dict[str, pulumi.Output[str]]:
+    """Give those secrets from outside that the stack has."""
+    billing, mail = args.billing_webhook_secret, args.mail_api_key
+    signed = {} if billing is None else {"billing_webhook_secret": as_json(billing)}
+    return signed if mail is None else {**signed, "mail_api_key": mail}
+
+
 @dataclass(frozen=True)
 class _Needs:
     environment: Mapping[str, Text]
     secrets: Mapping[str, Text]
     health_path: str
-
-
-def _signing(key: str) -> str:
-    """Write the session key as the app reads it; who has its versions has done so."""
-    return key if key.startswith("{") else json.dumps({"use": "1", "values": {"1": key}})
 
 
 def _service(name: str, spec: Placement, needs: _Needs, variables: Variables) -> ServiceArgs:

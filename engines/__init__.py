@@ -17,11 +17,13 @@ if TYPE_CHECKING:
         health,
         logins,
         migrations,
+        parity,
         postgres,
         processes,
         product,
         release,
         supabase,
+        usage,
         vault,
     )
 
@@ -30,11 +32,13 @@ __all__ = [
     "health",
     "logins",
     "migrations",
+    "parity",
     "postgres",
     "processes",
     "product",
     "release",
     "supabase",
+    "usage",
     "vault",
 ]
 

@@ -28,6 +28,11 @@ _MARK = re.compile(r"groundwork: login of (?P<role>\w+), version (?P<version>\d+
 # Any number: it only has to differ from other advisory locks of ours.
 _LOCK = 7_402_001
 _GRANT_OPTIONS_SINCE = 160000
+_STATE = """
+select rolcanlogin, (select count(*) from pg_catalog.pg_stat_activity where usename = rolname)
+from pg_catalog.pg_roles where rolname = %s
+"""
+_CUT = "select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity where usename = any(%s)"
 
 
 class LoginError(GroundworkError):
@@ -44,6 +49,7 @@ class LoginSpec:
         version: of the password; odd ones are `_a`, even ones `_b`.
         password: of this version.
         accept: older versions whose login stays open.
+        cut_off: end the sessions of versions that are not accepted, for somebody else may have them.
     """
 
     role: str
@@ -51,12 +57,31 @@ class LoginSpec:
     version: int
     password: str = field(repr=False)
     accept: tuple[int, ...] = ()
+    cut_off: bool = False
+
+
+@dataclass(frozen=True)
+class Held:
+    """One of the two roles of a login.
+
+    Attributes:
+        version: of the password that it has, or had last.
+        role: its name.
+        is_open: whether it can log in.
+        sessions: how many sessions of it there are.
+    """
+
+    version: int
+    role: str
+    is_open: bool
+    sessions: int
 
 
 def ensure_login(dsn: str, spec: LoginSpec) -> str:
     """Make the login of a version, close that of a version no longer accepted, and give the role's name.
 
-    Sessions that are open stay open. Doing it again changes nothing but the stored verifier's salt.
+    Sessions that are open stay open, unless they are to be cut off. Doing it again changes nothing but the
+    stored verifier's salt.
 
     Args:
         dsn: URL of the owner's login (CREATEROLE, admin of the group).
@@ -75,7 +100,25 @@ def ensure_login(dsn: str, spec: LoginSpec) -> str:
         _check_place(spec, name, held)
         _put_role(session, spec, name, exists=held is not None)
         _close_other(session, spec)
+    if spec.cut_off:
+        _cut_off(dsn, spec, is_replaced=held not in {None, spec.version})
     return name
+
+
+def read_held(dsn: str, role: str) -> tuple[Held, ...]:
+    """Give what the two roles of a login hold now, newest version first.
+
+    Args:
+        dsn: any login, also one that may only read.
+        role: base name.
+
+    Raises:
+        LoginError: the database refuses.
+    """
+    _check_names(role)
+    with postgres.connect(dsn) as session, _explained(role):
+        found = [_held(session, role, name) for name in (f"{role}_a", f"{role}_b")]
+    return tuple(sorted(filter(None, found), key=lambda one: -one.version))
 
 
 def drop_login(dsn: str, role: str) -> None:
@@ -90,6 +133,15 @@ def drop_login(dsn: str, role: str) -> None:
         for name in (f"{role}_a", f"{role}_b"):
             if _marked_version(session, role, name) is not None:
                 session.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
+
+
+def _held(session: Session, role: str, name: str) -> Held | None:
+    version = _marked_version(session, role, name)
+    if version is None:
+        return None
+    row = session.execute(_STATE, [name]).fetchone()
+    is_open, sessions = row or (False, 0)
+    return Held(version, name, bool(is_open), int(str(sessions)))
 
 
 def _role_name(role: str, version: int) -> str:
@@ -181,3 +233,12 @@ def _close_other(session: Session, spec: LoginSpec) -> None:
     held = _marked_version(session, spec.role, other)
     if held is not None and held not in spec.accept:
         session.execute(sql.SQL("alter role {} nologin password null").format(sql.Identifier(other)))
+
+
+def _cut_off(dsn: str, spec: LoginSpec, *, is_replaced: bool) -> None:
+    """End sessions that were opened with a version that is not accepted; once nobody can open more."""
+    with postgres.connect(dsn) as session, _explained(spec.role):
+        other = _role_name(spec.role, spec.version + 1)
+        is_closed = _marked_version(session, spec.role, other) not in {None, *spec.accept}
+        stale = [other] if is_closed else []
+        session.execute(_CUT, [[*stale, *([_role_name(spec.role, spec.version)] if is_replaced else [])]])

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from providers._crud import Props
 
 
+_REASON = "the stack that made it does not name it any more"
+
+
 class ApiKeyProvider(NamedProvider):
     """Makes one key, or takes over the one of its type and name."""
 
@@ -63,7 +66,7 @@ class ApiKeyProvider(NamedProvider):
             return
         _cloud.forget(props)
         with _cloud.client(props) as client:
-            client.keys.delete(props["project_ref"], props["key_id"])
+            client.keys.delete(props["project_ref"], props["key_id"], reason=_REASON)
 
 
 def _made(client: ManagementClient, props: Props) -> tuple[Key, bool]:

@@ -40,6 +40,7 @@ def _ensured(props: Props) -> dict[str, Any]:
         version=version,
         password=password,
         accept=tuple(int(number) for number in props["passwords"] if int(number) != version),
+        cut_off=bool(props.get("cut_off")),
     )
     role = _access.run(props, lambda dsn: engines.logins.ensure_login(dsn, spec))
     return {**plain(props), "login": role, "url": _access.url(props, role, password)}

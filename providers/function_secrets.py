@@ -6,7 +6,15 @@ import hashlib
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, Resource, UpdateResult
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    Resource,
+    UpdateResult,
+)
 
 import engines
 from providers import _cloud
@@ -15,9 +23,17 @@ from providers._named import NamedProvider, before, put
 
 
 class FunctionSecretsProvider(NamedProvider):
-    """Keeps the secrets that a stack names, and removes those that it names no more; others stay."""
+    """Keeps the secrets that a stack names, and removes those that it names no more; others stay.
+
+    A stack has two such resources: one for what its file says, written before the services, and one for what
+    services have to know first. `others` are the names that the other one has, so that a name can move.
+    """
 
     results = frozenset({"shown"})
+
+    def diff(self, id_: str, olds: Props, news: Props) -> DiffResult:
+        """Ask for an update when the resource's own names or values differ."""
+        return super().diff(id_, _own(olds), _own(news))
 
     def check(self, _olds: Props, news: Props) -> CheckResult:
         """Refuse the platform's own names, and show by name what changed."""
@@ -52,8 +68,13 @@ class FunctionSecretsProvider(NamedProvider):
     def delete(self, _id: str, props: Props) -> None:
         """Remove the secrets that the stack names."""
         _cloud.forget(props)
-        with _cloud.client(props) as client:
-            client.function_secrets.delete(props["project_ref"], list(props["values"]))
+        if props["values"]:
+            with _cloud.client(props) as client:
+                client.function_secrets.delete(props["project_ref"], list(props["values"]))
+
+
+def _own(props: Props) -> Props:
+    return {name: value for name, value in props.items() if name != "others"}
 
 
 def _is_reserved(name: str) -> bool:
@@ -75,7 +96,8 @@ def _written(olds: Props, news: Props) -> dict[str, Any]:
     with _cloud.client(news) as client:
         live = client.function_secrets.digests(ref)
         differing = {name: value for name, value in values.items() if live.get(name) != _digest(value)}
-        gone = sorted((olds.get("values", {}).keys() - values.keys()) & live.keys())
+        moved = set(news.get("others", ()))
+        gone = sorted((olds.get("values", {}).keys() - values.keys() - moved) & live.keys())
         if differing:
             client.function_secrets.put(ref, differing)
             live = client.function_secrets.digests(ref)
@@ -104,6 +126,6 @@ class FunctionSecrets(Resource, module="groundwork", name="FunctionSecrets"):
     fingerprints: pulumi.Output[dict[str, str]]
 
     def __init__(self, name: str, props: Props, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare the secrets: how to reach the project, `fingerprint_key` and `values` by name."""
+        """Declare the secrets: how to reach the project, `fingerprint_key`, `values`, `others`."""
         declared = {**props, "fingerprints": None, "shown": None}
         super().__init__(FunctionSecretsProvider(), name, declared, opts)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -22,8 +22,12 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 import engines
+from settings.keys import ApiKeys, FunctionSecret, Link
 from settings.section import Section
-from settings.values import ExactUrl, JsonObject, Secret, Text, freeze, like, secret
+from settings.values import ExactUrl, JsonObject, Text, freeze, like, secret
+
+if TYPE_CHECKING:
+    import pulumi
 
 
 def _fields_of(section: str) -> PlainValidator:
@@ -92,7 +96,6 @@ AddonType = Literal[
     "compute_instance", "pitr", "ipv4", "custom_domain", "auth_mfa_phone", "auth_mfa_web_authn", "log_drain"
 ]  # fmt: skip
 Names = Annotated[tuple[Text, ...], Strict(strict=False)]
-KeyName = Annotated[str, like("[a-z_][a-z0-9_]{3,63}", "4 to 64 of a-z, 0-9 and _, no digit first")]
 Slug = Annotated[str, like("[A-Za-z][A-Za-z0-9_-]*", "of letters, digits, - and _, a letter first")]
 SecretName = Annotated[
     str,
@@ -191,15 +194,6 @@ class Bucket(Section):
         return {"public": self.public, **named}
 
 
-class ApiKey(Section):
-    """`groundwork:supabase.api_keys.<name>`: an API key of its own."""
-
-    type: Literal["publishable", "secret"]
-    """publishable for front ends, secret for servers."""
-    description: Text | None = None
-    """What it is for."""
-
-
 class SigningKey(Section):
     """`groundwork:supabase.signing_keys.<name>`: a key that signs the project's tokens."""
 
@@ -257,15 +251,15 @@ class Cloud(Section):
     """Variants of what is bought, by type, such as compute_instance: ci_small; null gives it up."""
     custom_hostname: Domain | None = None
     """The project's own host name."""
-    function_secrets: Annotated[Mapping[SecretName, Secret], AfterValidator(freeze)] = Field(
+    function_secrets: Annotated[Mapping[SecretName, FunctionSecret], AfterValidator(freeze)] = Field(
         default_factory=dict
     )
-    """What edge functions see as environment variables, by name; encrypted."""
+    """What edge functions see as environment variables, by name: encrypted, or {from: SECRET}."""
     functions: Annotated[Mapping[Slug, EdgeFunction], AfterValidator(freeze)] = Field(default_factory=dict)
     """Edge functions by slug."""
     buckets: Annotated[Mapping[ThingName, Bucket], AfterValidator(freeze)] = Field(default_factory=dict)
     """Buckets by name."""
-    api_keys: Annotated[Mapping[KeyName, ApiKey], AfterValidator(freeze)] = Field(default_factory=dict)
+    api_keys: ApiKeys = Field(default_factory=dict)
     """API keys by name."""
     signing_keys: Annotated[Mapping[ThingName, SigningKey], AfterValidator(freeze)] = Field(
         default_factory=dict
@@ -275,6 +269,17 @@ class Cloud(Section):
         default_factory=dict
     )
     """Other issuers by a name of the stack's own."""
+
+    @property
+    def function_texts(self) -> dict[str, pulumi.Output[str]]:
+        """What edge functions are told by the stack file, by name."""
+        return {name: value for name, value in self.function_secrets.items() if not isinstance(value, Link)}
+
+    @property
+    def function_links(self) -> dict[str, str]:
+        """Which secrets of the stack's own edge functions are told, by the functions' names for them."""
+        found = self.function_secrets.items()
+        return {name: value.source for name, value in found if isinstance(value, Link)}
 
     @field_validator("buckets")
     @classmethod

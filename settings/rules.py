@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from settings.sections import Agent, App, CronJob, Migrations, Secrets, Supabase
 
 
+# What edge functions may be told: of the other secrets they would need all versions, or none.
+SHAREABLE = ("agent_shared_secret", "ai_api_key", "mail_api_key", "billing_webhook_secret")
+
+
 def _api_url_and_token(supabase: Supabase) -> Iterator[Problem]:
     """The API needs a token; without the API there is nothing to log in to or to adopt from."""
     if supabase.api_url and supabase.access_token is None:
@@ -150,6 +154,36 @@ def _protected(supabase: Supabase, migrations: Migrations, app: App) -> Iterator
         yield Problem(key, "cannot be used while groundwork:supabase.protect is true")
 
 
+def _two_logins(secrets: Secrets) -> Iterator[Problem]:
+    """Two roles take turns, so that only the version before fits beside the one in use."""
+    for role in ("app", "agent"):
+        key = f"{role}_database_password"
+        wanted = getattr(secrets, key)
+        for taken in (one for one in wanted.accept or () if one != wanted.version - 1):
+            yield Problem(
+                f"secrets.{key}.accept",
+                f"cannot hold {taken} beside version {wanted.version}: two roles take turns, so only the "
+                "version before fits; raise the version by one at a time",
+            )
+
+
+def _links(supabase: Supabase, secrets: Secrets) -> Iterator[Problem]:
+    """Edge functions are told what the stack has, and never what opens its database."""
+    absent = {name for name in SHAREABLE if getattr(secrets, name) is None}
+    known = {*SHAREABLE, *(f"api_keys.{name}" for name in supabase.api_keys)}
+    for name, source in supabase.function_links.items():
+        key = f"supabase.function_secrets.{name}"
+        if source in absent:
+            yield Problem(key, f"is from {source}, which the stack does not set; set {_value_of(source)}")
+        elif source not in known:
+            allowed = ", ".join(sorted(known))
+            yield Problem(key, f'is from "{source}", which edge functions cannot be told; one of: {allowed}')
+
+
+def _value_of(name: str) -> str:
+    return f"groundwork:secrets.{name}.value"
+
+
 RULES: tuple[Callable[..., Iterator[Problem]], ...] = (
     _api_url_and_token,
     _stand_in_needs_processes,
@@ -162,6 +196,8 @@ RULES: tuple[Callable[..., Iterator[Problem]], ...] = (
     _ai_key,
     _cron_reaches_agent,
     _protected,
+    _two_logins,
+    _links,
 )
 
 

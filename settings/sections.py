@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, Strict, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from settings.cloud import Cloud
 from settings.section import Section
@@ -19,9 +19,14 @@ from settings.values import (
     Text,
     Url,
     Version,
+    Versions,
+    below,
     like,
     seconds,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Enumerations of the Management API's create-project body (api.supabase.com/api/v1).
 Region = Literal[
@@ -34,6 +39,9 @@ InstanceSize = Literal[
     "16xlarge", "24xlarge", "24xlarge_optimized_memory", "24xlarge_optimized_cpu", "24xlarge_high_memory",
     "48xlarge", "48xlarge_optimized_memory", "48xlarge_optimized_cpu", "48xlarge_high_memory",
 ]  # fmt: skip
+
+# What the project and the platform's settings are made with.
+PLATFORM_SECRETS = frozenset({"database_password", "fingerprint_key"})
 
 
 class Supabase(Cloud):
@@ -186,17 +194,12 @@ class Backup(Section):
         return value
 
 
-def _from_text(value: object) -> object:
-    """Let the text `[]` stand for no version: `pulumi config set` has no other way to write an empty list."""
-    return () if value == "[]" else value
-
-
-class Generated(Section):
-    """A secret that Groundwork makes: raise `version` to rotate it."""
+class Versioned(Section):
+    """What all secrets have in common: a version, and older ones that may still be accepted."""
 
     version: Version = 1
     """Version in use."""
-    accept: Annotated[tuple[Version, ...] | None, Strict(strict=False), BeforeValidator(_from_text)] = None
+    accept: Versions = None
     """Older versions that are still accepted; absent, the previous one; [] retires it."""
     compromised: bool = False
     """Retire the old versions without waiting until nobody uses them."""
@@ -216,15 +219,15 @@ class Generated(Section):
     @classmethod
     def _older(cls, value: tuple[int, ...] | None, info: Any) -> tuple[int, ...] | None:
         """Refuse accepted versions that do not exist yet."""
-        version = info.data.get("version", 0)
-        if value and version and max(value) >= version:
-            message = f"must hold versions below version, which is {version}"
-            raise ValueError(message)
-        return value
+        return below(value, info.data.get("version", 0))
 
 
-class Given(Section):
-    """A secret that comes from outside."""
+class Generated(Versioned):
+    """A secret that Groundwork makes: raise `version` to rotate it."""
+
+
+class Given(Versioned):
+    """A secret that comes from outside: with a new value, raise `version`."""
 
     value: Secret
     """The value, encrypted: `pulumi config set --secret --path groundwork:secrets.NAME.value`."""
@@ -233,6 +236,8 @@ class Given(Section):
 class Secrets(Section):
     """`groundwork:secrets`: versions of the generated ones, values of the given ones."""
 
+    retire_after: Seconds = 300.0
+    """How long an old version must have been unused before it may be retired."""
     agent_shared_secret: Generated = Field(default_factory=Generated)
     """What the app and the scheduled jobs show to the agent."""
     app_database_password: Generated = Field(default_factory=Generated)
@@ -253,11 +258,19 @@ class Secrets(Section):
     """Secret that signs the billing provider's events."""
 
     @property
-    def generated(self) -> dict[str, Generated]:
-        """The secrets that Groundwork makes, by name."""
-        return {name: value for name, value in self if isinstance(value, Generated)}
+    def platform(self) -> dict[str, Generated]:
+        """The secrets that the deployment itself needs before there is a database, by name."""
+        return {name: value for name, value in self._generated() if name in PLATFORM_SECRETS}
 
     @property
-    def given(self) -> dict[str, Secret]:
-        """The values that come from outside, by name."""
-        return {name: value.value for name, value in self if isinstance(value, Given)}
+    def generated(self) -> dict[str, Generated]:
+        """The secrets that Groundwork makes for the services, by name."""
+        return {name: value for name, value in self._generated() if name not in PLATFORM_SECRETS}
+
+    @property
+    def given(self) -> dict[str, Given]:
+        """The secrets that come from outside, by name."""
+        return {name: value for name, value in self if isinstance(value, Given)}
+
+    def _generated(self) -> Iterator[tuple[str, Generated]]:
+        return ((name, value) for name, value in self if isinstance(value, Generated))

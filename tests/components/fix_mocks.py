@@ -22,7 +22,10 @@ NAMED = (
 )  # fmt: skip
 # What the providers would answer; a value that a later resource reads must be there.
 ANSWERS: dict[str, dict[str, Any]] = {
-    "GeneratedSecret": {"values": {"1": "v1"}, "current": "v1"},
+    "GeneratedSecret": {"values": {"1": "v1"}, "current": "v1", "standby": {"2": "v2"}},
+    "GivenSecret": {"values": {"1": "g1"}, "current": "g1"},
+    "ApiKey": {"api_key": "sb_secret_jobs"},
+    "Parity": {"matrix": {}},
     "Process": {"url": "http://127.0.0.1:4000", "port": 4000},
     "SupabaseProject": {
         "project_ref": "abcdefghijklmnopqrst",

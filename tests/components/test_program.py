@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.components.fix_mocks import Declared, run_program, stack_config
@@ -87,6 +89,92 @@ def test_a_service_key_never_reaches_the_app() -> None:
 
     assert "postgresql://postgres:" not in told
     assert "'service'" not in told
+
+
+def _linked() -> Declared:
+    """Run the prod file with an API key in its second version, and what edge functions are told."""
+    config = stack_config("prod")
+    supabase = {
+        **config["groundwork:supabase"],
+        "access_token": "sbp_test",
+        "api_keys": {"nightly_jobs": {"type": "secret", "version": 2}},
+        "function_secrets": {
+            "TEXT": "t",
+            "TOKEN": {"from": "agent_shared_secret"},
+            "KEY": {"from": "api_keys.nightly_jobs"},
+        },
+    }
+    given = {**config.get("groundwork:secrets", {}), **SECRETS["prod"]}
+    return run_program("prod", {**config, "groundwork:supabase": supabase, "groundwork:secrets": given})
+
+
+def test_secrets_that_services_use_are_guarded_by_the_database() -> None:
+    """Old versions are looked up where they were used; the deployment's own ones need no database."""
+    found = _run("prod")
+    guards = {
+        name: (inputs.get("retire_after_s"), inputs.get("login"))
+        for kind in ("GeneratedSecret", "GivenSecret")
+        for name, inputs in found.of(kind).items()
+    }
+
+    assert guards == {
+        "database_password": (None, None),
+        "fingerprint_key": (None, None),
+        "agent_shared_secret": (300, None),
+        "session_key": (300, None),
+        "app_database_password": (300, "app"),
+        "agent_database_password": (300, "agent"),
+        "billing_webhook_secret": (300, None),
+        "ai_api_key": (None, None),
+        "mail_api_key": (None, None),
+    }
+    assert found.of("GeneratedSecret")["session_key"]["in_advance"]
+
+
+def test_the_app_is_given_every_value_that_its_sessions_may_be_signed_by() -> None:
+    """The next one too, and what is from outside only where the stack has it."""
+    local = _run("local").of("Process")["app"]["secrets"]
+
+    assert json.loads(local["session_key"]) == {"use": "1", "values": {"1": "v1", "2": "v2"}}
+    assert local.keys() == {"database_url", "agent_shared_secret", "session_key"}
+
+
+def test_functions_are_told_what_services_know_already() -> None:
+    """Links are written by a resource of their own, which keeps off the names of the other one."""
+    found = _linked().of("FunctionSecrets")
+    texts, links = found["supabase-function-secrets"], found["supabase-linked-function-secrets"]
+
+    assert (texts["values"]["value"], texts["others"]) == ({"TEXT": "t"}, ["KEY", "TOKEN"])
+    assert links["values"] == {"TOKEN": "v1", "KEY": "sb_secret_jobs"}
+    assert links["others"] == ["TEXT"]
+
+
+def test_a_version_of_an_api_key_is_a_key_of_its_own() -> None:
+    """The older one stays until nobody names it any more."""
+    keys = {name: inputs["key_name"] for name, inputs in _linked().of("ApiKey").items()}
+
+    assert keys == {
+        "supabase-api-key-nightly_jobs": "nightly_jobs",
+        "supabase-api-key-nightly_jobs_v2": "nightly_jobs_v2",
+    }
+
+
+def test_the_proof_asks_every_place_of_every_secret() -> None:
+    """Each service, the vault, the logins and the edge functions, for what each of them has to hold."""
+    _, proof = _linked().resources["parity-proof"]
+    places = {name: (place["presents"], place["checks"]) for name, place in proof["places"].items()}
+
+    assert places == {
+        "agent_shared_secret": (["app", "cron", "functions.TOKEN"], ["agent"]),
+        "app_database_password": (["app"], ["database"]),
+        "agent_database_password": (["agent"], ["database"]),
+        "session_key": ([], ["app"]),
+        "ai_api_key": (["agent"], []),
+        "mail_api_key": (["app"], []),
+        "billing_webhook_secret": ([], ["app"]),
+        "api_keys.nightly_jobs": (["functions.KEY"], []),
+    }
+    assert proof["secrets"]["value"].keys() == places.keys()
 
 
 def test_what_a_section_is_given() -> None:

@@ -62,6 +62,21 @@ class TestFunctionSecrets:
         assert seen["fingerprints"] == {"D": _cloud.STRANGER, "F": outs["fingerprints"]["F"]}
         assert driver.update(SECRETS, seen, **inputs)["shown"] == outs["shown"]
 
+    def test_a_name_moves_between_two_resources(self, driver: Driver) -> None:
+        """A text that becomes a link to a secret is not removed meanwhile, nor on the way back."""
+        key = {"fingerprint_key": "key"}
+        texts = driver.create(SECRETS, values={"MOVED": "text"}, others=[], **key)
+        moved = driver.update(SECRETS, texts, values={}, others=["MOVED"], **key)
+        assert "MOVED" in driver.client.function_secrets.digests(driver.ref)
+
+        links = driver.create(SECRETS, values={"MOVED": CANARY}, others=[], **key)
+        assert not driver.changes(SECRETS, links, values={"MOVED": CANARY}, others=["OTHER"], **key)
+        driver.update(SECRETS, moved, values={"MOVED": "text"}, others=[], **key)
+        driver.update(SECRETS, links, values={}, others=["MOVED"], **key)
+        digest = driver.client.function_secrets.digests(driver.ref)["MOVED"]
+        assert digest == hashlib.sha256(b"text").hexdigest()
+        SECRETS.delete("id", texts)
+
     def test_platforms_own_names_are_refused(self, driver: Driver) -> None:
         """The platform sets these itself."""
         [reason] = driver.reasons(SECRETS, {}, values={"SUPABASE_X": CANARY}, fingerprint_key="key")

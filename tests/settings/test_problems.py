@@ -87,6 +87,11 @@ class TestProblems:
             ),
             (
                 "secrets",
+                {"app_database_password": {"version": 3, "accept": [2, 1]}},
+                "secrets.app_database_password.accept: cannot hold 1 beside version 3: two roles take turns",
+            ),
+            (
+                "secrets",
                 {"session_key": {"version": 2, "accept": [2]}},
                 "must hold versions below version, which is 2",
             ),

@@ -102,6 +102,34 @@ class TestBuckets:
             "third_party.x: must have one of oidc_issuer_url, jwks_url and custom_jwks",
         ),
         ({"api_keys": {"x": {"type": "secret"}}}, "api_keys.x: must be 4 to 64 of a-z, 0-9 and _"),
+        (
+            {"api_keys": {"jobs": {"type": "secret", "version": 2}, "jobs_v2": {"type": "secret"}}},
+            "api_keys: must not name a key as a version of another is named: jobs_v2",
+        ),
+        (
+            {"api_keys": {"j" * 62: {"type": "secret", "version": 2}}},
+            "api_keys: must leave room for the version in names of up to 64 letters",
+        ),
+        (
+            {"api_keys": {"jobs": {"type": "secret", "version": 2, "accept": [2]}}},
+            "api_keys.jobs.accept: must hold versions below version, which is 2",
+        ),
+        (
+            {"function_secrets": {"A": {"form": CANARY}}},
+            'function_secrets.A: must be a secret text, or a map with the one key "from"',
+        ),
+        (
+            {"function_secrets": {"A": {"from": "mail_api_key"}}},
+            "is from mail_api_key, which the stack does not set; set groundwork:secrets.mail_api_key.value",
+        ),
+        (
+            {"function_secrets": {"A": {"from": "database_password"}}},
+            'function_secrets.A: is from "database_password", which edge functions cannot be told; one of: ',
+        ),
+        (
+            {"function_secrets": {"A": {"from": "api_keys.jobs"}}},
+            'function_secrets.A: is from "api_keys.jobs", which edge functions cannot be told',
+        ),
     ],
 )
 def test_mistakes_are_told_by_their_full_key(section: dict[str, Any], expected: str) -> None:
@@ -133,6 +161,32 @@ def test_bad_secrets_of_a_section_are_told_by_their_fields() -> None:
 
     assert "groundwork:supabase.auth.smtp_pass: must be text without blanks" in message
     assert "groundwork:supabase.auth.external_google_secret: is a placeholder" in message
+
+
+def test_texts_and_links_of_edge_functions() -> None:
+    """A function is told a text, a secret of the stack's own, or one of the project's keys."""
+    told = {"A": CANARY, "B": {"from": "agent_shared_secret"}, "C": {"from": "api_keys.jobs"}}
+    keys = {"jobs": {"type": "secret", "version": 3, "accept": [1]}}
+    settings = load({"supabase": {"function_secrets": told, "api_keys": keys}}).supabase
+
+    assert settings.function_texts.keys() == {"A"}
+    assert settings.function_links == {"B": "agent_shared_secret", "C": "api_keys.jobs"}
+    assert settings.api_keys["jobs"].named("jobs") == {3: "jobs_v3", 1: "jobs"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "versions"),
+    [
+        ({}, {1: "jobs"}),
+        ({"version": 2}, {2: "jobs_v2", 1: "jobs"}),
+        ({"version": 2, "accept": "[]"}, {2: "jobs_v2"}),
+    ],
+)
+def test_versions_of_an_api_key(fields: dict[str, Any], versions: dict[int, str]) -> None:
+    """Each accepted version is a key of its own; the first keeps its name."""
+    keys = load({"supabase": {"api_keys": {"jobs": {"type": "secret", **fields}}}}).supabase.api_keys
+
+    assert keys["jobs"].named("jobs") == versions
 
 
 def test_an_issuer_is_taken_letter_by_letter() -> None:

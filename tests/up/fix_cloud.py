@@ -39,6 +39,7 @@ EVERYTHING: dict[str, Any] = {
     "addons": {"ipv4": "ipv4_default", "custom_domain": "cd_default"},
     "custom_hostname": "api.example.com",
     "functions": {"hello": {"dir": "functions/hello"}},
+    "function_secrets": {"AGENT_TOKEN": {"from": "agent_shared_secret"}},
     "buckets": {"avatars": {"public": True, "policies": {"own avatar": {"command": "select", "using": OWN}}}},
     "api_keys": {"nightly_jobs": {"type": "secret", "description": "the nightly jobs"}},
     "signing_keys": {"first": {"status": "in_use"}, "second": {"status": "standby"}},

@@ -80,8 +80,16 @@ def resource(state: dict[str, Any], name: str) -> dict[str, Any]:
     return next(one for one in state["deployment"]["resources"] if one["urn"].endswith(f"::{name}"))
 
 
+def plain_texts(program: Program) -> str:
+    """Give everything that the state backend and the services' logs hold in plain."""
+    below = program.folder / ".local"
+    files = [*(below / "state").rglob("*"), *(below / "local" / "logs").rglob("*")]
+    return "".join(file.read_text(errors="replace") for file in files if file.is_file())
+
+
 def secret_values(state: dict[str, Any]) -> set[str]:
-    """Collect every value that Groundwork generated for a stack."""
-    made = [one for one in state["deployment"]["resources"] if one["type"].endswith(":GeneratedSecret")]
-    texts = [json.loads(one["outputs"]["current"]["plaintext"]) for one in made]
-    return set(texts)
+    """Collect every value of a stack's secrets: current, accepted, and made in advance."""
+    kinds = (":GeneratedSecret", ":GivenSecret")
+    made = [one["outputs"] for one in state["deployment"]["resources"] if one["type"].endswith(kinds)]
+    kept = [outputs[name] for outputs in made for name in ("values", "standby") if outputs.get(name)]
+    return {value for one in kept for value in json.loads(one["plaintext"]).values()}

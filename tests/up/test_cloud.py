@@ -35,6 +35,7 @@ CHANGES = {
     "supabase-function-hello": ("functions.hello.verify_jwt", "false", "verify_jwt"),
     "supabase-bucket-avatars": ("buckets.avatars.public", "false", "public"),
     "supabase-api-key-nightly_jobs": ("api_keys.nightly_jobs.description", "other jobs", "description"),
+    "supabase-api-key-nightly_jobs_v2": ("api_keys.nightly_jobs.description", "other jobs", "description"),
     "supabase-signing-keys": ("signing_keys.second.status", "revoked", "keys"),
     "supabase-third-party-corporate": (
         "third_party.corporate.oidc_issuer_url",
@@ -85,6 +86,30 @@ def test_a_second_preview_and_a_refresh_show_nothing(staging: Cloud) -> None:
 
     assert staging.refresh() == {}
 
+    staging.program.preview()
+    assert staging.program.changed() == {}
+
+
+def test_edge_functions_are_told_a_rotated_secret_behind_the_gate(staging: Cloud) -> None:
+    """The agent accepts the new version before a function presents it; the proof names what they hold."""
+    before = staging.program.outputs()["parity"]["agent_shared_secret"]
+    staging.program.set("secrets.agent_shared_secret.version", "2")
+    staging.program.set("supabase.api_keys.nightly_jobs.version", "2")
+    staging.program.up()
+    steps = [one.resource_pre_event.metadata for one in staging.program.events if one.resource_pre_event]
+    order = [one.urn.split("::")[-1] for one in steps if one.op != auto.OpType.SAME]
+    keys = {one["name"] for one in staging.api("GET", "/api-keys").json()}
+
+    assert before == {"agent": "1", "app": "1", "cron": "1", "functions.AGENT_TOKEN": "1"}
+    assert staging.program.outputs()["parity"]["agent_shared_secret"] == {
+        "agent": "2, 1",
+        "app": "2",
+        "cron": "2",
+        "functions.AGENT_TOKEN": "2",
+    }
+    assert order.index("health-gate") < order.index("supabase-linked-function-secrets")
+    assert "supabase-function-secrets" not in order
+    assert keys >= {"nightly_jobs", "nightly_jobs_v2"}
     staging.program.preview()
     assert staging.program.changed() == {}
 
