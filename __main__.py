@@ -43,7 +43,13 @@ platform = configuration.Platform(
     configuration.PlatformArgs(spec=settings.supabase, fingerprint_key=own.current("fingerprint_key")),
     project,
 )
-schema = database.Schema("schema", settings.migrations, project, ResourceOptions(depends_on=platform))
+kept = operations.RestorePoint(
+    "restore",
+    operations.RestorePointArgs(spec=settings.backup, migrations=settings.migrations),
+    project,
+    ResourceOptions(depends_on=platform),
+)
+schema = database.Schema("schema", settings.migrations, project, ResourceOptions(depends_on=[platform, kept]))
 services = configuration.Services(
     "services",
     configuration.ServicesArgs(spec=settings.supabase, fingerprint_key=own.current("fingerprint_key")),
@@ -141,7 +147,7 @@ proof = parity.Parity(
         logins=logins,
         links=links,
         urls={"app": app.url, "agent": agent.url},
-        releases={"app": app.version, "agent": agent.version},
+        releases={"app": app.release, "agent": agent.release},
     ),
     project,
     ResourceOptions(depends_on=[cron, links, contract]),
