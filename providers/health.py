@@ -86,10 +86,11 @@ def _release(olds: Props, props: Props) -> Release:
 
 
 def release_id(props: Props) -> str:
-    """Name what was rolled out, and the schema that it runs on: 12 hexadecimal digits."""
+    """Name what was rolled out, and the schema that it runs on: r and 12 hexadecimal digits."""
     names = ("app_release", "agent_release", "app_version", "agent_version", "schema")
     text = "\n".join(str(props[name]) for name in names)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    # A letter first: `pulumi config set --path` takes digits alone for a number.
+    return "r" + hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _targets(props: Props) -> engines.health.Targets:

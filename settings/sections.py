@@ -163,7 +163,7 @@ class Health(Section):
     min_requests: Annotated[int, Field(ge=0)] = 0
     """How many requests the app must serve while it is watched; fewer say nothing, and the update asks."""
     accept: (
-        Annotated[str, like("[0-9a-f]{12}", "the id of a release, as a failed update shows it")] | None
+        Annotated[str, like("r[0-9a-f]{12}", "the id of a release, as a failed update shows it")] | None
     ) = None
     """The release to let pass although nobody can tell whether it works; of no use for any other."""
 

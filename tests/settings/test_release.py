@@ -1,0 +1,45 @@
+"""What a stack says of its gate, of files that wait, and of what is kept before migrations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.settings.reading import load, problems
+
+
+def test_a_restore_point_needs_no_bucket() -> None:
+    """The platform keeps it; a bucket is for what goes to a store."""
+    settings = load({"backup": {"before_migrations": "restore-point"}})
+
+    assert settings.backup is not None
+    assert settings.backup.before_migrations == "restore-point"
+    assert settings.backup.bucket is None
+
+
+def test_a_backup_section_that_asks_for_nothing_is_refused() -> None:
+    """A region alone names no store."""
+    assert "groundwork:backup.bucket: is needed" in problems({"backup": {"region": "eu-central-1"}})
+
+
+@pytest.mark.parametrize(("given", "wanted"), [(0, 0.0), ("7d", 604800.0), (1.5, 1.5)])
+def test_contract_files_may_wait_or_not(given: object, wanted: float) -> None:
+    """0 is no time; anything else is a duration as everywhere."""
+    assert load({"migrations": {"contract_after": given}}).migrations.contract_after == wanted
+
+
+@pytest.mark.parametrize(
+    ("section", "text"),
+    [
+        ({"migrations": {"contract_after": -1}}, "migrations.contract_after: must be a duration above zero"),
+        ({"migrations": {"contract_after": False}}, "migrations.contract_after: must be a duration"),
+        ({"health": {"max_error_rate": 1.5}}, "health.max_error_rate"),
+        ({"health": {"min_requests": -1}}, "health.min_requests"),
+        ({"health": {"window": 0}}, "health.window: must be a duration above zero"),
+        ({"health": {"accept": "3f2a90c1d4e7"}}, "health.accept: must be the id of a release"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(section: dict[str, Any], text: str) -> None:
+    """Each problem names its key."""
+    assert text in problems(section)
