@@ -43,13 +43,15 @@ platform = configuration.Platform(
     configuration.PlatformArgs(spec=settings.supabase, fingerprint_key=own.current("fingerprint_key")),
     project,
 )
-kept = operations.RestorePoint(
-    "restore",
+point = operations.RestorePoint(
+    "backup",
     operations.RestorePointArgs(spec=settings.backup, migrations=settings.migrations),
     project,
     ResourceOptions(depends_on=platform),
 )
-schema = database.Schema("schema", settings.migrations, project, ResourceOptions(depends_on=[platform, kept]))
+schema = database.Schema(
+    "schema", settings.migrations, project, ResourceOptions(depends_on=[platform, point])
+)
 services = configuration.Services(
     "services",
     configuration.ServicesArgs(spec=settings.supabase, fingerprint_key=own.current("fingerprint_key")),
@@ -117,7 +119,12 @@ gate = operations.Gate(
 )
 contract = database.Contract(
     "contract",
-    database.ContractArgs(spec=settings.migrations, schema=schema.version, healthy=gate.status),
+    database.ContractArgs(
+        spec=settings.migrations,
+        schema=schema.version,
+        healthy=gate.status,
+        restore_point=point.is_wanted,
+    ),
     project,
 )
 cron = schedule.Cron(

@@ -117,7 +117,7 @@ def task(
     return docker.ServiceTaskSpecArgs(
         container_spec=container,
         # By id: the engine gives the id back, and the name would then be a change.
-        networks_advanceds=[docker.ServiceTaskSpecNetworksAdvancedArgs(name=network)],
+        networks_advanceds=[docker.ServiceTaskSpecNetworksAdvancedArgs(id=network)],
         resources=docker.ServiceTaskSpecResourcesArgs(
             limits=docker.ServiceTaskSpecResourcesLimitsArgs(memory_bytes=memory, nano_cpus=round(cpus * 1e9))
         ),

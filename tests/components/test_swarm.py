@@ -205,7 +205,7 @@ def test_the_network_is_joined_by_its_id_and_encrypted_on_demand() -> None:
         "attachable": True,
         "options": {"encrypted": "true"},
     }
-    assert found.of("Service")["app"]["taskSpec"]["networksAdvanceds"] == [{"name": "host-network-id"}]
+    assert found.of("Service")["app"]["taskSpec"]["networksAdvanceds"] == [{"id": "host-network-id"}]
 
 
 def test_the_proxy_comes_before_the_services(prod: Declared) -> None:
