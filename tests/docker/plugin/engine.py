@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 HTTP_NOT_FOUND = 404
 # What is in use is asked again in this rhythm.
 INTERVAL_S = 0.2
+# So long something in use is waited for: its last user may be on its way out.
+IN_USE_PATIENCE_S = 30.0
 
 
 class DockerError(Exception):
@@ -57,6 +59,12 @@ class Engine:
                 raise DockerError(f"no Docker engine answers: {error}") from error
         return self._thread.client
 
+    def close(self) -> None:
+        """End this thread's connections; the next call opens others."""
+        if hasattr(self._thread, "client"):
+            self._thread.client.close()
+            del self._thread.client
+
     def call(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
         """Call the API and give the decoded answer, None for an empty one.
 
@@ -93,11 +101,11 @@ class Engine:
                 raise
             return None
 
-    def remove(self, path: str, what: str, patience_s: float = 30) -> None:
+    def remove(self, path: str, what: str) -> None:
         """Delete one thing; what is gone already is fine, what is in use is waited for.
 
         Raises:
-            DockerError: it is still in use after `patience_s` seconds, or cannot be deleted.
+            DockerError: it is still in use after some time, or cannot be deleted.
         """
         refused = ""
 
@@ -112,6 +120,7 @@ class Engine:
                 return error.status == HTTP_NOT_FOUND
             return True
 
+        patience_s = IN_USE_PATIENCE_S
         if not patiently(is_gone, patience_s):
             raise DockerError(f"{what} cannot be deleted, {patience_s:g} s long it was in use: {refused}")
 
