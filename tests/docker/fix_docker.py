@@ -6,10 +6,12 @@ Without an engine these tests are skipped, with the reason: docs/docker-tests.md
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import secrets
 import shutil
 import subprocess
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,14 +39,28 @@ _BRIDGE_OPTIONS = {
 @pytest.fixture(scope="session")
 def engine() -> Iterator[docker.DockerClient]:
     """Give a client of this machine's Docker engine, which is part of a Swarm, made of one if it was none."""
-    try:
-        client = docker.from_env()
-    except docker.errors.DockerException as error:
-        pytest.skip(f"no Docker engine answers: {error}")
+    client, reason = _connect()
+    drop_sockets()
+    if client is None:
+        pytest.skip(f"no Docker engine answers: {reason}")
     with contextlib.closing(client):
         if client.info()["Swarm"]["LocalNodeState"] != "active":
             client.swarm.init(advertise_addr="127.0.0.1")
         yield client
+
+
+def _connect() -> tuple[docker.DockerClient | None, str]:
+    try:
+        return docker.from_env(), ""
+    except docker.errors.DockerException as error:
+        return None, str(error)
+
+
+def drop_sockets() -> None:
+    """Let go of the socket that the Docker SDK leaves open when nobody answers, without its warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

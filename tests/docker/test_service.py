@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.docker.fix_docker import drop_sockets
 from tests.docker.leftovers import left_by
 from tests.docker.plugin import engine as engine_calls
 from tests.docker.plugin.engine import DockerError, Engine
@@ -137,6 +138,7 @@ def test_absent_engine_is_named() -> None:
     """Without an engine the error says so."""
     with pytest.raises(DockerError, match="no Docker engine answers: "):
         Network().read(Engine("unix:///nowhere.sock"), "any", {})
+    drop_sockets()
 
 
 def test_machine_is_reached_from_a_container(
