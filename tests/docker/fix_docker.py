@@ -137,11 +137,9 @@ def open_standin(prefix: str, image: str) -> Standin:
 
 
 @pytest.fixture
-def own_standin(prefix: str, base_image: str) -> Iterator[Standin]:
+def own_standin(prefix: str, base_image: str) -> Standin:
     """Give a stack that is not up yet, for one test."""
-    made = open_standin(prefix, base_image)
-    yield made
-    made.clean()
+    return open_standin(prefix, base_image)
 
 
 @pytest.fixture(scope="module")
@@ -151,4 +149,3 @@ def standin(engine: docker.DockerClient, base_image: str) -> Iterator[Standin]:
         made = open_standin(made_prefix, base_image)
         made.up()
         yield made
-        made.clean()
