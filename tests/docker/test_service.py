@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.docker
 ENCODED = base64.b64encode(b"CANARY-value").decode()
+# A task counts as running when it is found healthy, which one that ends at once never is.
+NEVER_HEALTHY = {"tests": ["CMD", "false"], "interval": "30s"}
 SLEEP = ["python", "-c", "import signal; signal.pause()"]
 
 
@@ -55,10 +57,10 @@ def test_service_that_never_runs_is_removed_again(
     engine: docker.DockerClient, calls: Engine, prefix: str, described: Callable[..., dict[str, Any]]
 ) -> None:
     """The error says which task failed and how; nothing is left, so that the next update can create it."""
-    given = described(["python", "-c", "raise SystemExit(3)"])
-    given["convergeConfig"]["timeout"] = "2s"
+    given = described(["python", "-c", "raise SystemExit(3)"], healthcheck=NEVER_HEALTHY)
+    given["convergeConfig"]["timeout"] = "4s"
 
-    with pytest.raises(DockerError, match=rf"{prefix}-one: did not converge within 2 s: task .* exit code 3"):
+    with pytest.raises(DockerError, match=rf"{prefix}-one: did not converge within 4 s: task .* exit code 3"):
         Service().create(calls, given)
 
     assert left_by(engine, prefix) == []
@@ -69,8 +71,9 @@ def test_update_that_fails_is_rolled_back(
 ) -> None:
     """The error names the task's own; the service is as it was, and another update goes through."""
     identity, _ = Service().create(calls, described(SLEEP))
+    broken = described(["python", "-c", "raise SystemExit(4)"], healthcheck=NEVER_HEALTHY)
     with pytest.raises(DockerError, match=r"the update failed \(rollback completed\): .* exit code 4"):
-        Service().update(calls, identity, described(["python", "-c", "raise SystemExit(4)"]))
+        Service().update(calls, identity, broken)
     after = engine.services.get(identity).attrs["Spec"]["TaskTemplate"]["ContainerSpec"]["Command"]
 
     assert after == SLEEP
