@@ -81,7 +81,12 @@ def _with_projects(chosen: options.Options, listener: socket.socket | None) -> N
 def _load(chosen: options.Options) -> Projects:
     folder = Folder(chosen.data)
     try:
-        return Projects(folder, step_seconds=chosen.step_seconds, more_organizations=chosen.organizations)
+        return Projects(
+            folder,
+            host=chosen.host,
+            step_seconds=chosen.step_seconds,
+            more_organizations=chosen.organizations,
+        )
     except ValueError as error:
         raise StartError(f"cannot read the records in {folder.state}: {_first_line(error)}") from error
 

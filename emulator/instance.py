@@ -32,7 +32,8 @@ READER = "supabase_read_only_user"
 START_ATTEMPTS = 3
 SETTLE_INTERVAL_S = 0.05
 # Lines of postmaster.pid (PostgreSQL, src/include/utils/pidfile.h), counted from 0.
-_PORT_LINE, _SOCKET_LINE, _STATE_LINE = 3, 4, 7
+_PORT_LINE, _SOCKET_LINE, _ADDRESS_LINE, _STATE_LINE = 3, 4, 5, 7
+_EVERYWHERE = "0.0.0.0"  # noqa: S104 - only compared with
 
 
 def admin_dsn(record: Record) -> str:
@@ -59,9 +60,11 @@ class Instance:
 
     Attributes:
         folder: holds the data folder and the log.
+        host: address at which others reach the server, beside the loopback address that the emulator uses.
     """
 
     folder: Path
+    host: str = HOST
 
     def __post_init__(self) -> None:
         """Start with no worker."""
@@ -79,23 +82,37 @@ class Instance:
         self._clear_draft()
         server = self._server(record.port)
         server.initialise(record.admin_password)
+        self._leave_other_address(server)
         if not server.running():
             self._start_on_free_port(record.port)
         self._settle()
         return int(self._pid_file()[_PORT_LINE])
 
+    def _leave_other_address(self, server: postgres.Server) -> None:
+        """Stop a server that listens where an earlier emulator was reached: only a start changes that."""
+        lines = self._pid_file()
+        if len(lines) > _ADDRESS_LINE and lines[_ADDRESS_LINE].strip() != self.host:
+            server.stop()
+
     def _start_on_free_port(self, wanted: int) -> None:
-        port = wanted if wanted and _is_free(wanted) else postgres.free_port()
+        port = wanted if wanted and self._is_free(wanted) else self._free_port()
         for _ in range(START_ATTEMPTS - 1):
             try:
                 self._server(port).start()
             except postgres.ServerError:
-                if _is_free(port):
+                if self._is_free(port):
                     raise
-                port = postgres.free_port()
+                port = self._free_port()
             else:
                 return
         self._server(port).start()
+
+    def _free_port(self) -> int:
+        return next(port for port in iter(postgres.free_port, 0) if self._is_free(port))
+
+    def _is_free(self, port: int) -> bool:
+        # PostgreSQL starts when one of its addresses is free, and is then missed at the other.
+        return all(_is_free(address, port) for address in {HOST, self.host})
 
     def prepare(self, record: Record) -> None:
         """Make the database look like a Supabase project's; safe to repeat.
@@ -159,7 +176,10 @@ class Instance:
             shutil.rmtree(self.folder)
 
     def _server(self, port: int) -> postgres.Server:
-        return postgres.Server(self.folder / "data", port, database.server_settings())
+        # The first address is the one that postmaster.pid holds. 0.0.0.0 has the loopback address in it.
+        addresses = dict.fromkeys([self.host] if self.host == _EVERYWHERE else [self.host, HOST])
+        settings = {**database.server_settings(), "listen_addresses": ",".join(addresses)}
+        return postgres.Server(self.folder / "data", port, settings)
 
     @property
     def _pid_path(self) -> Path:
@@ -244,14 +264,14 @@ def _in_use(process: int) -> bool:
     return True
 
 
-def _is_free(port: int) -> bool:
+def _is_free(address: str, port: int) -> bool:
     if _socket_file(tempfile.gettempdir(), str(port), ".lock").exists():
         return False
     with socket.socket() as probe:
         # As PostgreSQL does: connections of an earlier server in TIME_WAIT do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((address, port))
         except OSError:
             return False
         return True

@@ -28,7 +28,7 @@ class Options:
     """What one emulator was started with.
 
     Attributes:
-        host: address to listen on.
+        host: address where the API and the databases listen and are said to be.
         port: TCP port; 0 lets the kernel choose.
         data: folder of everything that survives a restart.
         token: the only bearer token that is accepted.
@@ -77,7 +77,9 @@ def _parser(rate_limit: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m emulator", description="Stand-in for the Supabase cloud."
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address of the API and the databases (default: %(default)s)"
+    )
     parser.add_argument("--port", type=_port, default=0, help="TCP port (default: a free one)")
     parser.add_argument("--data", type=Path, required=True, help="folder for all state")
     parser.add_argument(

@@ -1,4 +1,6 @@
-"""Logins without a password for the account that runs the emulator, through the server's Unix socket.
+"""Who may log in to a project's server: with a password over TCP, and without one the emulator's own account.
+
+The latter is through the server's Unix socket.
 
 pg_cron runs a job as its owner, pg_net works as `postgres`. A session of the superuser that only switches
 roles would let a job switch back; a login of the role's own does not. The account in question owns the data
@@ -39,19 +41,23 @@ class Socket:
 def allow(session: psycopg.Connection) -> None:
     """Let this process's account log in as any role through the socket (pg_hba.conf, pg_ident.conf).
 
+    Over TCP a password is asked for from wherever a client comes: which addresses the server listens on
+    decides who can reach it.
+
     Raises:
         OSError: the files cannot be written.
     """
     account = pwd.getpwuid(os.geteuid()).pw_name
-    _put_first(Path(datafolder.setting(session, "hba_file")), f"local all all peer map={_MAP}")
+    rules = (f"local all all peer map={_MAP}", "host all all all scram-sha-256")
+    _put_first(Path(datafolder.setting(session, "hba_file")), *rules)
     _put_first(Path(datafolder.setting(session, "ident_file")), f'{_MAP} "{account}" all')
     session.execute("select pg_reload_conf()")
 
 
-def _put_first(file: Path, rule: str) -> None:
-    """Make `rule` the first line: PostgreSQL takes the first that fits."""
+def _put_first(file: Path, *rules: str) -> None:
+    """Make `rules` the first lines: PostgreSQL takes the first that fits."""
     old = file.read_text().splitlines()
     kept = [line for line in old if not line.endswith(_MARK)]
-    new = [f"{rule} {_MARK}", *kept]
+    new = [*(f"{rule} {_MARK}" for rule in rules), *kept]
     if new != old:
         datafolder.write(file, ("\n".join(new) + "\n").encode())

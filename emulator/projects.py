@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from emulator import keys, postgres
 from emulator.errors import ApiError
-from emulator.instance import Instance
+from emulator.instance import HOST, Instance
 from emulator.management.regions import DEFAULT_REGION, DEFAULT_SIZE
 from emulator.organizations import SLUG, Organizations
 from emulator.store import Record, Status, Store
@@ -58,18 +58,25 @@ class Projects:
     """All projects of one emulator."""
 
     def __init__(
-        self, folder: Folder, *, step_seconds: float = 0, more_organizations: Iterable[str] = ()
+        self,
+        folder: Folder,
+        *,
+        host: str = HOST,
+        step_seconds: float = 0,
+        more_organizations: Iterable[str] = (),
     ) -> None:
         """Read the records; nothing is started yet.
 
         Args:
             folder: the data folder.
+            host: address where the projects' databases listen and are said to be.
             step_seconds: how long each step takes at least, so that a poller sees the state.
             more_organizations: slugs of organizations that are there beside those that were made.
 
         Raises:
             ValueError: a record cannot be read.
         """
+        self.host = host
         self.store = Store(folder.state)
         self.organizations = Organizations(folder.organizations, more_organizations)
         self._folder = folder
@@ -121,7 +128,7 @@ class Projects:
         """Give the server of a project, which may be stopped."""
         with self._instances_lock:
             if ref not in self._instances:
-                self._instances[ref] = Instance(self._folder.postgres(ref))
+                self._instances[ref] = Instance(self._folder.postgres(ref), self.host)
             return self._instances[ref]
 
     def create(self, wanted: NewProject) -> Record:

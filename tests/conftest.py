@@ -22,9 +22,10 @@ pytest_plugins = [
     "tests.up.fix_local",
     "tests.interop.fix_tools",
     "tests.engines.migrations.fix_twin",
+    "tests.docker.fix_docker",
 ]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what starts the real engine last: quick failures come first."""
-    items.sort(key=lambda item: item.get_closest_marker("engine") is not None)
+    """Run what starts the real engine last, on Docker at the very end: quick failures come first."""
+    items.sort(key=lambda item: [item.get_closest_marker(name) is not None for name in ("docker", "engine")])

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Path, Response
 from pydantic import AnyUrl, Field, TypeAdapter, field_validator
 
 from emulator.errors import ApiError
-from emulator.instance import HOST, OWNER
+from emulator.instance import OWNER
 from emulator.management.bodies import AllProjects, Body, Omissible, Project
 from emulator.management.projects import ENGINE, VERSION
 from emulator.management.regions import InstanceSize  # noqa: TC001 - pydantic reads it
@@ -174,7 +174,7 @@ def get_branch_database(branch_id_or_ref: Which, projects: AllProjects) -> dict[
         "postgres_engine": ENGINE,
         "release_channel": "ga",
         "status": record.status,
-        "db_host": HOST,
+        "db_host": projects.host,
         "db_port": record.port,
         "db_user": OWNER,
     }

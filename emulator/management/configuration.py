@@ -117,16 +117,16 @@ def change_postgrest(body: ChangePostgrest, project: Project, projects: AllProje
 
 
 @router.get("/config/database/pooler")
-def get_pooler(project: Project) -> list[dict[str, Any]]:
+def get_pooler(project: Project, projects: AllProjects) -> list[dict[str, Any]]:
     """Tell how to connect: the server itself stands for the pooler, so only in session mode."""
     user, database = instance.OWNER, instance.DATABASE
-    address = f"postgresql://{user}:[YOUR-PASSWORD]@{instance.HOST}:{project.port}/{database}"
+    address = f"postgresql://{user}:[YOUR-PASSWORD]@{projects.host}:{project.port}/{database}"
     entry = {
         "identifier": project.ref,
         "database_type": "PRIMARY",
         "is_using_scram_auth": True,
         "db_user": user,
-        "db_host": instance.HOST,
+        "db_host": projects.host,
         "db_port": project.port,
         "db_name": database,
         "connection_string": address,
@@ -139,7 +139,7 @@ def get_pooler(project: Project) -> list[dict[str, Any]]:
 
 
 @router.get("/config/database/pgbouncer")
-def get_pgbouncer(project: Project) -> dict[str, Any]:
+def get_pgbouncer(project: Project, projects: AllProjects) -> dict[str, Any]:
     """Give the settings of the pooler beside the database, of which there is none here: the defaults."""
     settings = {
         name: value for name, value in sections.effective(project, "pooler").items() if value is not None
@@ -147,7 +147,7 @@ def get_pgbouncer(project: Project) -> dict[str, Any]:
     return {
         **sections.PGBOUNCER,
         **settings,
-        "connection_string": get_pooler(project)[0]["connection_string"],
+        "connection_string": get_pooler(project, projects)[0]["connection_string"],
     }
 
 

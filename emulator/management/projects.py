@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from emulator.errors import ApiError
-from emulator.instance import HOST
 from emulator.management import regions
 from emulator.management.bodies import AllProjects, Body, ClosedBody, Omissible, Project
 from emulator.projects import NewProject
@@ -98,8 +97,8 @@ def _created(record: Record) -> dict[str, Any]:
     }
 
 
-def _shown(record: Record) -> dict[str, Any]:
-    database = {"host": HOST, "version": VERSION, "postgres_engine": ENGINE, "release_channel": "ga"}
+def _shown(record: Record, host: str) -> dict[str, Any]:
+    database = {"host": host, "version": VERSION, "postgres_engine": ENGINE, "release_channel": "ga"}
     return {**_created(record), "database": database}
 
 
@@ -124,7 +123,7 @@ def create_project(body: CreateProject, projects: AllProjects) -> dict[str, Any]
 @router.get("")
 def list_projects(projects: AllProjects) -> list[dict[str, Any]]:
     """List all projects."""
-    return [_shown(record) for record in projects.store.all()]
+    return [_shown(record, projects.host) for record in projects.store.all()]
 
 
 @router.get("/available-regions")
@@ -145,9 +144,9 @@ def available_regions(query: Annotated[RegionsQuery, Query()], projects: AllProj
 
 
 @one.get("")
-def get_project(project: Project) -> dict[str, Any]:
+def get_project(project: Project, projects: AllProjects) -> dict[str, Any]:
     """Give one project with its status."""
-    return _shown(project)
+    return _shown(project, projects.host)
 
 
 @one.patch("")

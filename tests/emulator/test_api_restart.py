@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import subprocess
+import sys
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 import pytest
@@ -163,3 +165,22 @@ def test_restarted_project_runs_its_jobs(own_emulator: Emulator) -> None:
     project.sql("truncate ran")
 
     wait_until(lambda: project.sql("select count(*) as n from ran")[0]["n"] > 0, "the job to run")
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has one loopback address only")
+def test_database_moves_with_the_host(own_emulator: Emulator) -> None:
+    """Started again for another address, API and database listen there, with the same rows, and say so."""
+    project = own_emulator.create("moved")
+    project.sql("create table kept as select 1 as n")
+    own_emulator.end(signal.SIGKILL)
+    own_emulator.arguments += ("--host", "127.0.0.2")
+    own_emulator.start()
+    pooler = own_emulator.client.get(f"{project.path}/config/database/pooler").json()[0]
+    database = own_emulator.client.get(project.path).json()["database"]
+    with project.connect() as session:
+        found = session.execute("select n, inet_server_addr() from kept").fetchone()
+
+    assert own_emulator.api_url.startswith("http://127.0.0.2:")
+    assert (pooler["db_host"], database["host"]) == ("127.0.0.2", "127.0.0.2")
+    assert "@127.0.0.2:" in pooler["connection_string"]
+    assert found == (1, IPv4Address("127.0.0.2"))
