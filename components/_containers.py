@@ -21,6 +21,8 @@ PORT = 8000
 _USER, _PROXY_USER = "10001", "99"
 # What running requests get after the drain: serve.py's own patience, and the agent's, and some more.
 _PATIENCE_S = 45
+# The proxy has no setting for it: it is changed rarely.
+_MONITOR_S = 10.0
 _PROXY_MEMORY = 256 << 20
 _SCRATCH_BYTES = 64 << 20
 _CONFIGURATION = "/usr/local/etc/haproxy/haproxy.cfg"
@@ -128,13 +130,13 @@ def task(
     )
 
 
-def update(order: str) -> docker.ServiceUpdateConfigArgs:
+def update(order: str, monitor: float = _MONITOR_S) -> docker.ServiceUpdateConfigArgs:
     """One at a time; the first that does not become healthy, or does not stay so, turns the update back."""
     return docker.ServiceUpdateConfigArgs(
         parallelism=1,
         order=order,
         delay="2s",
-        monitor="10s",
+        monitor=duration(monitor),
         failure_action="rollback",
         max_failure_ratio="0.0",
     )

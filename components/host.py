@@ -50,6 +50,10 @@ class DockerSpec(Protocol):
         """Encrypt what goes from node to node."""
 
     @property
+    def monitor(self) -> float:
+        """Seconds that each new container is watched."""
+
+    @property
     def base_image(self) -> str | None:
         """What images are built on; None: what their Dockerfiles say."""
 

@@ -63,6 +63,9 @@ class SwarmHost(Host):
             resource=service,
         )
 
+    def _monitored(self) -> tuple[float, ...]:
+        return (self._spec.monitor,) if self._spec else ()
+
     def _child(self) -> pulumi.ResourceOptions:
         return self.under(self._on_engine)
 
@@ -103,7 +106,7 @@ class SwarmHost(Host):
             mode=_containers.replicated(size.replicas),
             endpoint_spec=_containers.endpoint({}),
             # A new container serves before an old one ends.
-            update_config=_containers.update("start-first"),
+            update_config=_containers.update("start-first", *self._monitored()),
             rollback_config=_containers.rollback("start-first"),
             converge_config=_containers.converged(),
             opts=self._child(),

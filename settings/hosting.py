@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from settings.section import Section
-from settings.values import Port, Registry, Secret, Text, like
+from settings.values import Port, Registry, Seconds, Secret, Text, like
 
 
 class Docker(Section):
@@ -30,6 +30,8 @@ class Docker(Section):
     """Name of the network that joins the services; absent, groundwork-STACK."""
     encrypt_network: bool = False
     """Encrypt what goes from node to node (IPsec; costs throughput)."""
+    monitor: Seconds = 10.0
+    """How long each new container has to stay healthy before an update counts it as good."""
     base_image: Text | None = None
     """What images are built on, best by digest; absent, what their Dockerfiles say."""
 

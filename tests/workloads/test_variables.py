@@ -143,7 +143,8 @@ def test_the_service_does_not_start_without(agents: Path, tmp_path: Path) -> Non
 
 def test_a_secret_variable_stays_out_of_the_log(agents: Path, tmp_path: Path) -> None:
     """Its value is hidden like that of every other secret."""
-    declare(agents, variable("API_TOKEN", "text", secret=True))
+    own = json.loads((agents / "agent" / "variables.json").read_text())["variables"]
+    declare(agents, *own, variable("API_TOKEN", "text", secret=True))
     environment = GOOD | {"API_TOKEN": "CANARY-token"}
     with programs.running("agent", environment, tmp_path / "log", folder=agents) as agent:
         agent.get("/CANARY-token")

@@ -56,8 +56,6 @@ class Settings(BaseSettings):
         ai_base_url: where the provider listens; None: its public address.
         ai_model: the provider's name of the model.
         ai_api_key: the provider's key; servers on the own network may need none.
-        ai_max_tokens: upper limit of one reply, in tokens.
-        reply_price: credits that one reply costs.
         environment: name of the stack, shown in /health.
         service_version: version of this code, shown in /health.
     """
@@ -70,8 +68,6 @@ class Settings(BaseSettings):
     ai_base_url: str | None = None
     ai_model: str | None = None
     ai_api_key: SecretStr | None = None
-    ai_max_tokens: int = 1024
-    reply_price: int = 1
     environment: str = "local"
     service_version: str = "unknown"
 
@@ -110,6 +106,13 @@ def _declared() -> declared.Declared:
 def variables() -> Mapping[str, declared.Value]:
     """Give the variables that the stack's settings declare for this service, by name and in their types."""
     return _declared().values
+
+
+def whole_number(name: str) -> int:
+    """Give a declared variable of the type integer."""
+    value = variables()[name]
+    assert isinstance(value, int)  # noqa: S101 - `load` has read it by that type
+    return value
 
 
 def _line(problem: dict[str, object]) -> str:

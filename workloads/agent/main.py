@@ -70,7 +70,9 @@ class Batch(BaseModel):
 
 def _model(client: httpx.AsyncClient) -> Model:
     key = SETTINGS.ai_api_key.get_secret_value() if SETTINGS.ai_api_key else ""
-    options = Options(SETTINGS.ai_model or "", SETTINGS.ai_base_url, key, SETTINGS.ai_max_tokens)
+    options = Options(
+        SETTINGS.ai_model or "", SETTINGS.ai_base_url, key, config.whole_number("AI_MAX_TOKENS")
+    )
     if SETTINGS.ai_provider == "openai":
         return OpenAI(client, options)
     return Anthropic(client, options) if SETTINGS.ai_provider == "anthropic" else Echo()
@@ -89,7 +91,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with USES.kept(store), httpx.AsyncClient(event_hooks={"request": [_asks_the_model]}) as client:
         model = _model(client)
         name = SETTINGS.ai_model or SETTINGS.ai_provider
-        app.state.replies = Replies(store, model, name, SETTINGS.reply_price)
+        app.state.replies = Replies(store, model, name, config.whole_number("REPLY_PRICE"))
         app.state.runner = Runner(store, model)
         app.state.store, app.state.model = store, model
         yield
