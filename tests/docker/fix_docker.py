@@ -149,3 +149,9 @@ def standin(engine: docker.DockerClient, base_image: str) -> Iterator[Standin]:
         made = open_standin(made_prefix, base_image)
         made.up()
         yield made
+
+
+def on_docker(program: Program) -> Program:
+    """Open the stack of a program anew, so that its engine finds the Docker plugin's stand-in."""
+    env = with_plugin(program.env)
+    return Program(program.folder, open_stack(program.folder, program.stack.name, env), env)
