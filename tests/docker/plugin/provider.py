@@ -72,9 +72,9 @@ class Docker(provider.Provider):
 
     async def check(self, request: provider.CheckRequest) -> provider.CheckResponse:
         """Refuse what is unknown or of the wrong type; add what changes are told from."""
-        kind = KINDS.get(request.type)
+        kind = KINDS.get(_token(request.type))
         if kind is None:
-            known = f"{request.type}: the stand-in for the Docker plugin does not serve it"
+            known = f"{_token(request.type)}: the stand-in for the Docker plugin does not serve it"
             return provider.CheckResponse(request.new_inputs, _failures([known]))
         given = plain_map(request.new_inputs)
         found = list(problems(kind.shape, given)) or list(kind.problems(given))
@@ -84,7 +84,7 @@ class Docker(provider.Provider):
 
     async def diff(self, request: provider.DiffRequest) -> provider.DiffResponse:
         """Compare the properties with those of the state, where outputs repeat them."""
-        kind = KINDS[request.type]
+        kind = KINDS[_token(request.type)]
         old, new = _inputs(kind, request.old_state), plain_map(request.new_inputs)
         found = detailed(old, new, kind.replacing)
         changed = {top(path) for path in found}
@@ -100,7 +100,7 @@ class Docker(provider.Provider):
 
     async def create(self, request: provider.CreateRequest) -> provider.CreateResponse:
         """Make the resource; a preview touches nothing."""
-        kind = KINDS[request.type]
+        kind = KINDS[_token(request.type)]
         if request.preview:
             return provider.CreateResponse(None, {**request.properties, **_later(kind)})
         given = plain_map(request.properties)
@@ -109,7 +109,7 @@ class Docker(provider.Provider):
 
     async def update(self, request: provider.UpdateRequest) -> provider.UpdateResponse:
         """Change the resource in place; a preview touches nothing."""
-        kind = KINDS[request.type]
+        kind = KINDS[_token(request.type)]
         if request.preview:
             return provider.UpdateResponse({**request.news, **_later(kind)})
         given = plain_map(request.news)
@@ -118,7 +118,7 @@ class Docker(provider.Provider):
 
     async def read(self, request: provider.ReadRequest) -> provider.ReadResponse:
         """Say how the resource is; one that is gone has no id."""
-        kind = KINDS[request.type]
+        kind = KINDS[_token(request.type)]
         given = _inputs(kind, request.properties)
         found = await asyncio.to_thread(kind.read, self._engine, request.resource_id, given)
         if found is None:
@@ -128,9 +128,14 @@ class Docker(provider.Provider):
 
     async def delete(self, request: provider.DeleteRequest) -> None:
         """Remove the resource."""
-        kind = KINDS[request.type]
+        kind = KINDS[_token(request.type)]
         given = plain_map(request.properties)
         await asyncio.to_thread(kind.delete, self._engine, request.resource_id, given)
+
+
+def _token(types: str) -> str:
+    """Give a resource's own type: below a component it comes with those of its parents (`a$b$c`)."""
+    return types.rpartition("$")[2]
 
 
 def _failures(texts: Iterable[str]) -> list[provider.CheckFailure]:

@@ -1,0 +1,157 @@
+"""The whole product on a real Docker engine, as a Swarm of one, with the staging file and a stand-in for the cloud."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import socket
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import yaml
+from pulumi import automation as auto
+
+from tests.docker import leftovers
+from tests.docker.fix_docker import with_plugin
+from tests.fix_emulator import Emulator, running_emulator
+from tests.fix_program import Program, copy_program, environment, open_stack, scratch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import docker
+
+# Planted as every secret that a user gives; what Groundwork makes itself is read from the state.
+CANARY = "CANARY-release-7c1d"
+GIVEN = ("ai_api_key", "mail_api_key", "billing_webhook_secret")
+MACHINE: dict[str, Any] = {
+    # A real model is out of reach; everything else is as on staging.
+    "agent": {"ai_provider": "echo"},
+    "app": {"demo_accounts": True},
+    "cron": {"run-jobs": {"schedule": "* * * * *", "path": "/jobs/run", "body": {"limit": 5}}},
+    "health": {"timeout": "3min", "window": "2s"},
+    # A test retires what it used a moment ago.
+    "secrets": {"retire_after": "2s"},
+}
+
+
+@dataclass
+class Release(Program):
+    """The product on its Swarm.
+
+    Attributes:
+        docker: the engine's client.
+        emulator: the stand-in for the cloud.
+    """
+
+    docker: docker.DockerClient = None  # type: ignore[assignment]
+    emulator: Emulator = None  # type: ignore[assignment]
+
+    @property
+    def prefix(self) -> str:
+        """What the names of all that is on the engine begin with."""
+        return f"groundwork-{self.stack.name}"
+
+    @property
+    def probe(self) -> str:
+        """The address of one request through everything."""
+        return f"{self.outputs()['app_url']}/api/probe"
+
+    def health(self, service: str) -> dict[str, Any]:
+        """Ask one of a service's replicas how it is."""
+        path = {"app": "/api/health", "agent": "/health"}[service]
+        return dict(httpx.get(f"{self.outputs()[f'{service}_url']}{path}", timeout=30).json())
+
+    def containers(self, service: str) -> list[Any]:
+        """List a service's running containers."""
+        label = f"com.docker.swarm.service.name={self.prefix}-{service}"
+        return list(self.docker.containers.list(filters={"label": label, "status": "running"}))
+
+    def live(self, service: str) -> dict[str, Any]:
+        """Read what the engine has as the service's specification and state."""
+        return dict(self.docker.services.get(f"{self.prefix}-{service}").attrs)
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Change a file of the program; what is to be replaced must be there."""
+        path = self.folder / file
+        text = path.read_text()
+        assert old in text, f"{file} has no {old!r}"
+        path.write_text(text.replace(old, new, 1))
+
+    def exported(self) -> str:
+        """Give the state as the engine shows it to who has the passphrase."""
+        return json.dumps(self.stack.export_stack().deployment)
+
+    def clean(self) -> None:
+        """Destroy the stack, and remove what a failed test left on the engine."""
+        try:
+            super().clean()
+        finally:
+            leftovers.remove(self.docker, self.prefix)
+
+
+def free_ports(count: int) -> list[int]:
+    """Find ports that nobody listens on."""
+    with contextlib.ExitStack() as held:
+        found = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in found:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in found]
+
+
+def _configure(file: Path, target: Path, api_url: str, image: str) -> None:
+    """Write a stack file: staging's, with this machine in place of what it names elsewhere."""
+    config = yaml.safe_load(file.read_text())["config"]
+    app, agent = free_ports(2)
+    config.update({f"groundwork:{key}": value for key, value in MACHINE.items()})
+    config["groundwork:supabase"] |= {"api_url": api_url, "on_destroy": "delete"}
+    config["groundwork:supabase"]["function_secrets"] = {"AGENT_SECRET": {"from": "agent_shared_secret"}}
+    config["groundwork:host"] = {
+        "kind": "docker",
+        "docker": {"base_image": image, "monitor": "2s"},
+        "proxy": {"image": image},
+    }
+    for name, port in (("app", app), ("agent", agent)):
+        config[f"groundwork:{name}"] |= {
+            "port": port,
+            "public_url": f"http://127.0.0.1:{port}",
+            "drain": "3s",
+        }
+    target.write_text(yaml.safe_dump({"config": config}))
+
+
+def open_release(engine: docker.DockerClient, image: str, emulator: Emulator) -> Release:
+    """Copy the program and make a stack of its own there."""
+    folder, name = copy_program(scratch()), f"rel-{secrets.token_hex(3)}"
+    (folder / ".local" / "state").mkdir(parents=True)
+    _configure(folder / "Pulumi.staging.yaml", folder / f"Pulumi.{name}.yaml", emulator.api_url, image)
+    env = with_plugin(environment(folder, f"file://{folder}/.local/state"))
+    stack = open_stack(folder, name, env)
+    given = {f"secrets.{one}.value": f"{CANARY}-{one}-1" for one in GIVEN}
+    for key, value in {**given, "supabase.access_token": emulator.token}.items():
+        stack.set_config(f"groundwork:{key}", auto.ConfigValue(value, secret=True), path=True)
+    return Release(folder, stack, env, docker=engine, emulator=emulator)
+
+
+@contextlib.contextmanager
+def running_release(engine: docker.DockerClient, image: str, address: str) -> Iterator[Release]:
+    """Bring the product up; nothing is left of it afterwards."""
+    with running_emulator("--host", address) as emulator:
+        made = open_release(engine, image, emulator)
+        try:
+            made.up()
+            yield made
+        finally:
+            made.clean()
+
+
+@pytest.fixture(scope="module")
+def release(engine: docker.DockerClient, base_image: str, machine_address: str) -> Iterator[Release]:
+    """Give the product on a Swarm, shared by a module; each test leaves it serving."""
+    with running_release(engine, base_image, machine_address) as made:
+        yield made
