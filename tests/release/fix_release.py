@@ -1,4 +1,4 @@
-"""The whole product on a real Docker engine, as a Swarm of one, with the staging file and a stand-in for the cloud."""
+"""The whole product on a real Docker engine, a Swarm of one, with the staging file and an emulated cloud."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import contextlib
 import json
 import secrets
 import socket
-import tempfile
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -16,13 +14,16 @@ import pytest
 import yaml
 from pulumi import automation as auto
 
+from tests import load
 from tests.docker import leftovers
 from tests.docker.fix_docker import with_plugin
 from tests.fix_emulator import Emulator, running_emulator
 from tests.fix_program import Program, copy_program, environment, open_stack, scratch
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import docker
 
@@ -49,8 +50,8 @@ class Release(Program):
         emulator: the stand-in for the cloud.
     """
 
-    docker: docker.DockerClient = None  # type: ignore[assignment]
-    emulator: Emulator = None  # type: ignore[assignment]
+    docker: docker.DockerClient = field(kw_only=True)
+    emulator: Emulator = field(kw_only=True)
 
     @property
     def prefix(self) -> str:
@@ -87,12 +88,15 @@ class Release(Program):
         """Give the state as the engine shows it to who has the passphrase."""
         return json.dumps(self.stack.export_stack().deployment)
 
-    def clean(self) -> None:
-        """Destroy the stack, and remove what a failed test left on the engine."""
-        try:
-            super().clean()
-        finally:
-            leftovers.remove(self.docker, self.prefix)
+    @contextlib.contextmanager
+    def under_load(self, rate: int = 50) -> Iterator[load.Load]:
+        """Ask for everything `rate` times a second; in the end every single request must have been answered."""
+        with load.running(self.probe, rate) as running:
+            until(running.shots, what="a first answer")
+            yield running
+            running.stop()
+            failed = [shot for shot in running.shots() if not shot.is_ok]
+        assert not failed, f"{len(failed)} failed, such as {failed[:5]}"
 
 
 def free_ports(count: int) -> list[int]:
@@ -146,8 +150,10 @@ def running_release(engine: docker.DockerClient, image: str, address: str) -> It
         try:
             made.up()
             yield made
-        finally:
             made.clean()
+            assert leftovers.left_by(engine, made.prefix) == []
+        finally:
+            leftovers.remove(engine, made.prefix)
 
 
 @pytest.fixture(scope="module")

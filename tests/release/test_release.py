@@ -1,0 +1,126 @@
+"""Releases on a real Swarm while requests keep coming: none may fail, whatever is rolled out or goes wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from pulumi import automation as auto
+
+from tests.polling import until
+
+if TYPE_CHECKING:
+    from tests.release.fix_release import Release
+
+pytestmark = [pytest.mark.engine, pytest.mark.docker]
+
+READY = 'api = FastAPI(title="app"'
+PROBE = '@api.get("/api/probe")'
+
+
+def test_everything_is_there(release: Release) -> None:
+    """App and agent run twice each behind the proxy, healthy, and a second update changes nothing."""
+    release.up()
+
+    assert release.changed() == {}
+    assert {name: len(release.containers(name)) for name in ("app", "agent", "proxy")} == {
+        "app": 2,
+        "agent": 2,
+        "proxy": 1,
+    }
+    assert release.health("app")["status"] == "healthy"
+
+
+def test_a_refresh_shows_nothing(release: Release) -> None:
+    """What the engine has is what the state says."""
+    release.stack.refresh()
+    release.up()
+
+    assert release.changed() == {}
+
+
+def test_a_new_image_costs_no_request(release: Release) -> None:
+    """Both services are exchanged one container at a time, behind the proxy."""
+    before = {name: release.health(name)["version"] for name in ("app", "agent")}
+    for name in before:
+        release.edit(f"workloads/{name}/main.py", '"""', f'"""{name}: a new release. ')
+    with release.under_load():
+        release.up()
+    after = {name: release.health(name)["version"] for name in ("app", "agent")}
+
+    assert before["app"] != after["app"]
+    assert before["agent"] != after["agent"]
+    assert release.outputs()["health"]["verdict"] == "pass"
+
+
+def test_a_migration_pair_costs_no_request(release: Release) -> None:
+    """What new code needs comes before it, and what old code needed goes behind the gate."""
+    folder = release.folder / "migrations"
+    (folder / "090_wide.sql").write_text("create table private.wide (old int, new int);\n")
+    (folder / "091_narrow.sql").write_text(
+        "-- groundwork: phase=contract\nalter table private.wide drop column old;\n"
+    )
+    with release.under_load():
+        release.up()
+
+    assert release.outputs()["migrations"]["latest"] == "091"
+
+
+def test_a_killed_replica_costs_no_request(release: Release) -> None:
+    """What it was asked is asked again of another; the Swarm starts a new one."""
+    victims = {name: release.containers(name)[0].id for name in ("app", "agent")}
+    with release.under_load():
+        for victim in victims.values():
+            release.docker.containers.get(victim).kill()
+        until(lambda: _replaced(release, victims), 120, what="new replicas")
+
+
+def _replaced(release: Release, victims: dict[str, str]) -> bool:
+    running = {name: {one.id for one in release.containers(name)} for name in victims}
+    return all(len(found) == 2 and victims[name] not in found for name, found in running.items())
+
+
+def test_an_image_that_does_not_start_is_turned_back(release: Release) -> None:
+    """The update fails and says why; the old containers were never ended. A corrected one then goes through."""
+    before = release.health("app")["version"]
+    release.edit("workloads/app/main.py", READY, f'raise SystemExit("planted: no start")\n{READY}')
+    with release.under_load():
+        with pytest.raises(auto.CommandError) as caught:
+            release.up()
+        release.edit("workloads/app/main.py", 'raise SystemExit("planted: no start")\n', "")
+        release.up()
+
+    assert "groundwork" in str(caught.value)
+    assert release.health("app")["version"] == before
+
+
+def test_a_release_with_errors_is_taken_back_by_the_gate(release: Release) -> None:
+    """It starts and is ready, but requests fail: the one before serves again, and contract files wait."""
+    before = release.health("app")["version"]
+    (release.folder / "migrations" / "095_gone.sql").write_text(
+        "-- groundwork: phase=contract\nselect 1;\n"
+    )
+    release.edit(
+        "workloads/app/main.py",
+        PROBE,
+        '@api.get("/api/probe")\nasync def planted() -> None:\n    raise RuntimeError("planted")\n\n\n' + PROBE,
+    )
+    with pytest.raises(auto.CommandError) as caught:
+        release.up()
+    with release.under_load():
+        served = release.health("app")["version"]
+
+    assert served == before
+    assert "rolled back" in str(caught.value)
+    assert release.outputs()["migrations"]["latest"] == "091"
+    release.edit("workloads/app/main.py", '    raise RuntimeError("planted")\n', "    return None\n")
+    release.edit("workloads/app/main.py", "async def planted() -> None", "async def planted() -> str | None")
+    release.up()
+    assert release.outputs()["migrations"]["latest"] == "095"
+
+
+def test_a_session_of_the_database_that_ends_costs_no_request(release: Release) -> None:
+    """The platform restarts its pooler, or ends a session: pools open another one and ask again."""
+    with release.under_load(), psycopg.connect(_owner(release), autocommit=True) as session:
+        session.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename ~ '_[ab]$'")
