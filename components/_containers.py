@@ -134,7 +134,7 @@ def update(order: str) -> docker.ServiceUpdateConfigArgs:
         parallelism=1,
         order=order,
         delay="2s",
-        monitor="10s",
+        monitor="5s",
         failure_action="rollback",
         max_failure_ratio="0.0",
     )
