@@ -22,7 +22,7 @@ _USER, _PROXY_USER = "10001", "99"
 # What running requests get after the drain: serve.py's own patience, and the agent's, and some more.
 _PATIENCE_S = 45
 # The proxy has no setting for it: it is changed rarely.
-_MONITOR_S = 10.0
+_MONITOR_S = 5.0
 _PROXY_MEMORY = 256 << 20
 _SCRATCH_BYTES = 64 << 20
 _CONFIGURATION = "/usr/local/etc/haproxy/haproxy.cfg"

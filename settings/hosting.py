@@ -30,7 +30,7 @@ class Docker(Section):
     """Name of the network that joins the services; absent, groundwork-STACK."""
     encrypt_network: bool = False
     """Encrypt what goes from node to node (IPsec; costs throughput)."""
-    monitor: Seconds = 10.0
+    monitor: Seconds = 5.0
     """How long each new container has to stay healthy before an update counts it as good."""
     base_image: Text | None = None
     """What images are built on, best by digest; absent, what their Dockerfiles say."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
-import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import pytest
 import yaml
 from pulumi import automation as auto
 
+from engines import ports
 from tests import load
 from tests.docker import leftovers
 from tests.docker.fix_docker import with_plugin
@@ -77,6 +77,12 @@ class Release(Program):
         """Read what the engine has as the service's specification and state."""
         return dict(self.docker.services.get(f"{self.prefix}-{service}").attrs)
 
+    def sql(self, query: str) -> list[dict[str, Any]]:
+        """Run SQL as the database's owner."""
+        path = f"/v1/projects/{self.outputs()['supabase_ref']}/database/query"
+        answer = self.emulator.client.post(path, json={"query": query}).raise_for_status()
+        return list(answer.json())
+
     def edit(self, file: str, old: str, new: str) -> None:
         """Change a file of the program; what is to be replaced must be there."""
         path = self.folder / file
@@ -99,19 +105,11 @@ class Release(Program):
         assert not failed, f"{len(failed)} failed, such as {failed[:5]}"
 
 
-def free_ports(count: int) -> list[int]:
-    """Find ports that nobody listens on."""
-    with contextlib.ExitStack() as held:
-        found = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in found:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in found]
-
-
 def _configure(file: Path, target: Path, api_url: str, image: str) -> None:
     """Write a stack file: staging's, with this machine in place of what it names elsewhere."""
     config = yaml.safe_load(file.read_text())["config"]
-    app, agent = free_ports(2)
+    app = ports.free_port()
+    agent = ports.free_port(app + 1)
     config.update({f"groundwork:{key}": value for key, value in MACHINE.items()})
     config["groundwork:supabase"] |= {"api_url": api_url, "on_destroy": "delete"}
     config["groundwork:supabase"]["function_secrets"] = {"AGENT_SECRET": {"from": "agent_shared_secret"}}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 from pulumi import automation as auto
 
@@ -122,5 +121,7 @@ def test_a_release_with_errors_is_taken_back_by_the_gate(release: Release) -> No
 
 def test_a_session_of_the_database_that_ends_costs_no_request(release: Release) -> None:
     """The platform restarts its pooler, or ends a session: pools open another one and ask again."""
-    with release.under_load(), psycopg.connect(_owner(release), autocommit=True) as session:
-        session.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename ~ '_[ab]$'")
+    with release.under_load():
+        ended = release.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename ~ '_[ab]$'")
+
+    assert ended
