@@ -96,7 +96,7 @@ class Release(Program):
 
     @contextlib.contextmanager
     def under_load(self, rate: int = 50) -> Iterator[load.Load]:
-        """Ask for everything `rate` times a second; in the end every single request must have been answered."""
+        """Ask for everything `rate` times a second; in the end each request must have been answered."""
         with load.running(self.probe, rate) as running:
             until(running.shots, what="a first answer")
             yield running

@@ -1,4 +1,4 @@
-"""Releases on a real Swarm while requests keep coming: none may fail, whatever is rolled out or goes wrong."""
+"""Releases on a real Swarm while requests keep coming: none may fail, whatever is rolled out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.engine, pytest.mark.docker]
 
 READY = 'api = FastAPI(title="app"'
+NO_START = 'raise SystemExit("planted: no start")\n'
 PROBE = '@api.get("/api/probe")'
+ERRORS = f'''{PROBE}
+async def planted() -> None:
+    """Fail."""
+    raise RuntimeError("planted")
+
+
+'''
 
 
 def test_everything_is_there(release: Release) -> None:
@@ -81,13 +89,13 @@ def _replaced(release: Release, victims: dict[str, str]) -> bool:
 
 
 def test_an_image_that_does_not_start_is_turned_back(release: Release) -> None:
-    """The update fails and says why; the old containers were never ended. A corrected one then goes through."""
+    """The update fails and says why; the old containers were never ended. A corrected one passes."""
     before = release.health("app")["version"]
-    release.edit("workloads/app/main.py", READY, f'raise SystemExit("planted: no start")\n{READY}')
+    release.edit("workloads/app/main.py", READY, NO_START + READY)
     with release.under_load():
         with pytest.raises(auto.CommandError) as caught:
             release.up()
-        release.edit("workloads/app/main.py", 'raise SystemExit("planted: no start")\n', "")
+        release.edit("workloads/app/main.py", NO_START, "")
         release.up()
 
     assert "groundwork" in str(caught.value)
@@ -97,14 +105,8 @@ def test_an_image_that_does_not_start_is_turned_back(release: Release) -> None:
 def test_a_release_with_errors_is_taken_back_by_the_gate(release: Release) -> None:
     """It starts and is ready, but requests fail: the one before serves again, and contract files wait."""
     before = release.health("app")["version"]
-    (release.folder / "migrations" / "095_gone.sql").write_text(
-        "-- groundwork: phase=contract\nselect 1;\n"
-    )
-    release.edit(
-        "workloads/app/main.py",
-        PROBE,
-        '@api.get("/api/probe")\nasync def planted() -> None:\n    raise RuntimeError("planted")\n\n\n' + PROBE,
-    )
+    (release.folder / "migrations" / "095_gone.sql").write_text("-- groundwork: phase=contract\nselect 1;\n")
+    release.edit("workloads/app/main.py", PROBE, ERRORS + PROBE)
     with pytest.raises(auto.CommandError) as caught:
         release.up()
     with release.under_load():
@@ -113,9 +115,10 @@ def test_a_release_with_errors_is_taken_back_by_the_gate(release: Release) -> No
     assert served == before
     assert "rolled back" in str(caught.value)
     assert release.outputs()["migrations"]["latest"] == "091"
-    release.edit("workloads/app/main.py", '    raise RuntimeError("planted")\n', "    return None\n")
-    release.edit("workloads/app/main.py", "async def planted() -> None", "async def planted() -> str | None")
+    release.edit("workloads/app/main.py", ERRORS, "")
+    release.edit("workloads/app/main.py", '"""', '"""Corrected. ')
     release.up()
+
     assert release.outputs()["migrations"]["latest"] == "095"
 
 
