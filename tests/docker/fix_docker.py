@@ -77,6 +77,11 @@ def base_image(engine: docker.DockerClient) -> str:
 @pytest.fixture(scope="session")
 def machine_address(engine: docker.DockerClient) -> str:
     """Give the address by which containers reach servers of this machine that listen on it."""
+    return address_of_this_machine(engine)
+
+
+def address_of_this_machine(engine: docker.DockerClient) -> str:
+    """Give the machine's address on the network that all containers of a Swarm share; made if it is missing."""
     try:
         bridge = engine.networks.get(_BRIDGE)
     except docker.errors.NotFound:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -30,6 +29,13 @@ if TYPE_CHECKING:
 # Planted as every secret that a user gives; what Groundwork makes itself is read from the state.
 CANARY = "CANARY-release-7c1d"
 GIVEN = ("ai_api_key", "mail_api_key", "billing_webhook_secret")
+
+
+def given_value(name: str, version: int) -> str:
+    """Give what a test plants as a secret from outside."""
+    return f"{CANARY}-{name}-{version}"
+
+
 MACHINE: dict[str, Any] = {
     # A real model is out of reach; everything else is as on staging.
     "agent": {"ai_provider": "echo"},
@@ -48,10 +54,17 @@ class Release(Program):
     Attributes:
         docker: the engine's client.
         emulator: the stand-in for the cloud.
+        said: what updates printed, errors included.
     """
 
     docker: docker.DockerClient = field(kw_only=True)
     emulator: Emulator = field(kw_only=True)
+    said: list[str] = field(default_factory=list)
+
+    def up(self, **options: Any) -> auto.UpResult:
+        """Run `pulumi up --diff`, and keep what it prints."""
+        self.events = []
+        return self.stack.up(on_event=self.events.append, on_output=self.said.append, diff=True, **options)
 
     @property
     def prefix(self) -> str:
@@ -90,9 +103,11 @@ class Release(Program):
         assert old in text, f"{file} has no {old!r}"
         path.write_text(text.replace(old, new, 1))
 
-    def exported(self) -> str:
-        """Give the state as the engine shows it to who has the passphrase."""
-        return json.dumps(self.stack.export_stack().deployment)
+    def give(self, name: str, version: int) -> None:
+        """Set a secret from outside, of which each version has a value of its own."""
+        value = auto.ConfigValue(given_value(name, version), secret=True)
+        self.stack.set_config(f"groundwork:secrets.{name}.value", value, path=True)
+        self.set(f"secrets.{name}.version", str(version))
 
     @contextlib.contextmanager
     def under_load(self, rate: int = 50) -> Iterator[load.Load]:
@@ -134,10 +149,12 @@ def open_release(engine: docker.DockerClient, image: str, emulator: Emulator) ->
     _configure(folder / "Pulumi.staging.yaml", folder / f"Pulumi.{name}.yaml", emulator.api_url, image)
     env = with_plugin(environment(folder, f"file://{folder}/.local/state"))
     stack = open_stack(folder, name, env)
-    given = {f"secrets.{one}.value": f"{CANARY}-{one}-1" for one in GIVEN}
-    for key, value in {**given, "supabase.access_token": emulator.token}.items():
-        stack.set_config(f"groundwork:{key}", auto.ConfigValue(value, secret=True), path=True)
-    return Release(folder, stack, env, docker=engine, emulator=emulator)
+    made = Release(folder, stack, env, docker=engine, emulator=emulator)
+    token = auto.ConfigValue(emulator.token, secret=True)
+    stack.set_config("groundwork:supabase.access_token", token, path=True)
+    for one in GIVEN:
+        made.give(one, 1)
+    return made
 
 
 @contextlib.contextmanager
@@ -154,8 +171,8 @@ def running_release(engine: docker.DockerClient, image: str, address: str) -> It
             leftovers.remove(engine, made.prefix)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def release(engine: docker.DockerClient, base_image: str, machine_address: str) -> Iterator[Release]:
-    """Give the product on a Swarm, shared by a module; each test leaves it serving."""
+    """Give the product on a Swarm; each test leaves it serving, whatever it changed in it."""
     with running_release(engine, base_image, machine_address) as made:
         yield made

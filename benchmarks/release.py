@@ -1,0 +1,160 @@
+"""What callers feel of releases: 200 requests a second through app, agent and database, on a Swarm of one.
+
+Each request goes caller → proxy → app → proxy → agent → database and back. While they keep coming, one
+after another: a new image of both services, a rotation of every secret, an expand and a contract migration, a
+killed replica of each service, an image that does not start, and the retirement of what was rotated. Aims: no
+request fails in any of them; p99 within twice that of the quiet time at the beginning; the old secret is
+refused within 5 s of its retirement. Needs a Docker engine, as the tests do (docs/docker-tests.md).
+
+usage: scripts/bench benchmarks/release.py [RATE]
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import docker
+import httpx
+from pulumi import automation as auto
+
+from tests import load
+from tests.docker import base
+from tests.docker.fix_docker import address_of_this_machine
+from tests.polling import until
+from tests.release.fix_release import GIVEN, Release, running_release
+from tests.up.fix_local import exported, resource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RATE = 200
+QUIET_S = 20
+SECRET = "agent_shared_secret"  # noqa: S105 - a name
+
+
+class Story:
+    """What happens to the product, step by step."""
+
+    def __init__(self, release: Release) -> None:
+        """Take the product, healthy and quiet."""
+        self._release = release
+        self._old = ""
+        self.refused_after = 0.0
+
+    def quiet(self) -> None:
+        """Change nothing."""
+        time.sleep(QUIET_S)
+
+    def new_image(self) -> None:
+        """Exchange the containers of both services."""
+        for name in ("app", "agent"):
+            self._release.edit(f"workloads/{name}/main.py", '"""', f'"""{name}: new. ')
+        self._release.up()
+
+    def rotate(self) -> None:
+        """Raise the version of every secret."""
+        versions = self._release.outputs()["secret_versions"]
+        values = resource(exported(self._release), SECRET)["outputs"]["values"]["plaintext"]
+        self._old = json.loads(values)[str(versions[SECRET])]
+        for name in versions.keys() - set(GIVEN):
+            self._release.set(f"secrets.{name}.version", str(versions[name] + 1))
+        for name in GIVEN:
+            self._release.give(name, versions[name] + 1)
+        self._release.up()
+
+    def migrate(self) -> None:
+        """Widen a table, and narrow it behind the gate."""
+        folder = self._release.folder / "migrations"
+        (folder / "090_wide.sql").write_text("create table private.wide (old int, new int);\n")
+        text = "-- groundwork: phase=contract\nalter table private.wide drop column old;\n"
+        (folder / "091_narrow.sql").write_text(text)
+        self._release.up()
+
+    def kill(self) -> None:
+        """Kill a replica of each service, and wait for the new ones."""
+        victims = [self._release.containers(name)[0] for name in ("app", "agent")]
+        for victim in victims:
+            victim.kill()
+        until(lambda: not {one.id for one in victims} & self._running(), 120, what="the killed ones to go")
+        until(lambda: len(self._running()) == 2 * len(victims), 120, what="new replicas")
+
+    def _running(self) -> set[str]:
+        return {one.id for name in ("app", "agent") for one in self._release.containers(name)}
+
+    def fail(self) -> None:
+        """Roll out an image that does not start; the Swarm turns it back."""
+        planted = 'raise SystemExit("planted")\n'
+        self._release.edit("workloads/app/main.py", "api = FastAPI(", f"{planted}api = FastAPI(")
+        try:
+            self._release.up()
+        except auto.CommandError:
+            self._release.edit("workloads/app/main.py", planted, "")
+        else:
+            raise AssertionError("an image that does not start was rolled out")
+
+    def retire(self) -> None:
+        """Accept the new versions only, and ask with the old one from the end of the update on."""
+        self._release.set(f"secrets.{SECRET}.accept", "[]")
+        until(self._may_retire, 60, what="the old version to be out of use")
+        ended = time.monotonic()
+        url = f"{self._release.outputs()['agent_url']}/probe"
+        headers = {"authorization": f"Bearer {self._old}"}
+        answers = [httpx.get(url, headers=headers).status_code for _ in range(20)]
+        while set(answers[-20:]) != {401}:
+            answers.append(httpx.get(url, headers=headers).status_code)
+        self.refused_after = time.monotonic() - ended
+
+    def _may_retire(self) -> bool:
+        try:
+            self._release.up()
+        except auto.CommandError as error:
+            if "retire" not in str(error) and "in use" not in str(error):
+                raise
+            return False
+        return True
+
+
+def tell(running: load.Load, steps: dict[str, Callable[[], None]]) -> None:
+    """Run the steps under the load and print what callers felt in each."""
+    spans: dict[str, tuple[float, float]] = {}
+    for name, step in steps.items():
+        since = time.monotonic()
+        step()
+        spans[name] = (since, time.monotonic())
+    running.stop()
+    quiet = running.phase(*spans["quiet"]).p99
+    print(f"{'step':22} {'seconds':>8} {'requests':>9} {'failed':>7} {'p99 ms':>8} {'x quiet':>8}")
+    for name, (since, end) in spans.items():
+        felt = running.phase(since, end)
+        answers = sorted({shot.answer for shot in felt.failed})
+        print(
+            f"{name:22} {end - since:8.1f} {felt.requests:9} {len(felt.failed):7} "
+            f"{felt.p99 * 1000:8.1f} {felt.p99 / quiet:8.2f}  {' '.join(answers)}"
+        )
+
+
+def main(rate: int) -> None:
+    """Bring the product up, tell its story, and take it down."""
+    client = docker.from_env()
+    with running_release(client, base.ensure(client), address_of_this_machine(client)) as release:
+        story = Story(release)
+        with load.running(release.probe, rate) as running:
+            until(running.shots, what="a first answer")
+            steps = {
+                "quiet": story.quiet,
+                "new image": story.new_image,
+                "every secret rotated": story.rotate,
+                "expand and contract": story.migrate,
+                "replicas killed": story.kill,
+                "image that fails": story.fail,
+                "retirement": story.retire,
+            }
+            tell(running, steps)
+        print(f"the old secret was refused {story.refused_after:.2f} s after the update ended (aim: 5)")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else RATE)
