@@ -9,7 +9,7 @@ from typing import Any
 
 import docker
 
-from engines import ports, swarm
+from engines import content, ports, swarm
 from tests.polling import until
 
 IMAGE = "gwtest-python:bookworm"
@@ -67,15 +67,16 @@ class Rolled:
 
     @property
     def service(self) -> swarm.Service:
-        """Give it as the gate gets it."""
+        """Give it as the gate gets it; which release should run is the test's."""
         return swarm.Service(ENDPOINT, self.name)
 
-    def spec(self, version: str, errors: int = 0, **update: Any) -> dict[str, Any]:
-        """Say what is to run."""
+    def spec(self, version: str, errors: int = 0, commit: str = "", **update: Any) -> dict[str, Any]:
+        """Say what is to run; each version is a release of its own."""
         container = {
             "Image": IMAGE,
             "Command": ["python3", "-c", PROGRAM],
             "Env": [f"VERSION={version}", f"ERRORS={errors}"],
+            "Labels": {"commit": commit},
         }
         restart = {"Condition": "any", "Delay": 100_000_000}
         published = {
@@ -83,6 +84,7 @@ class Rolled:
         }  # fmt: skip
         return {
             "Name": self.name,
+            "Labels": {content.RELEASE: version},
             "TaskTemplate": {"ContainerSpec": container, "RestartPolicy": restart},
             "Mode": {"Replicated": {"Replicas": 1}},
             "UpdateConfig": {**QUICK, **update},
@@ -95,10 +97,17 @@ class Rolled:
         self._post("create", {}, self.spec(version, errors))
         return self.arrived()
 
-    def update(self, version: str, errors: int = 0, **update: Any) -> None:
-        """Roll another version out."""
+    def update(self, version: str, errors: int = 0, commit: str = "", **update: Any) -> None:
+        """Roll another version out, or the same of another commit."""
         index = self.client.inspect_service(self.name)["Version"]["Index"]
-        self._post(f"{self.name}/update", {"version": index}, self.spec(version, errors, **update))
+        self._post(f"{self.name}/update", {"version": index}, self.spec(version, errors, commit, **update))
+
+    def end(self) -> None:
+        """Kill what runs, and wait for what Swarm starts in its place."""
+        [container] = self.client.containers(filters={"label": f"com.docker.swarm.service.name={self.name}"})
+        self.client.kill(container["Id"])
+        until(lambda: swarm.look(self.service).fallen, what="a task that failed")
+        until(lambda: swarm.look(self.service).complete, what="another task")
 
     def arrived(self) -> swarm.State:
         """Wait until a rollout is done, and say how the service is."""
