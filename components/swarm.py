@@ -122,7 +122,9 @@ class SwarmHost(Host):
             f"{name}-image",
             image_name=f"{registry}/{label}" if registry else label,
             build=docker.DockerBuildArgs(
-                context=args.source, args={"VERSION": args.version, "COMMIT": commit, **base}
+                context=args.source,
+                args={"VERSION": args.version, "COMMIT": commit, **base},
+                platform=self._spec.platform if self._spec else None,
             ),
             registry=_pushing(self._spec),
             skip_push=not registry,
@@ -132,8 +134,11 @@ class SwarmHost(Host):
 
 
 def _pulling(spec: DockerSpec | None) -> list[docker.ProviderRegistryAuthArgs] | None:
-    """Say how nodes log in to pull; None: they have logged in themselves."""
-    if not (spec and spec.registry and spec.registry_username):
+    """Say how nodes log in to pull: a Swarm gives them the login with the service; their own do not count.
+
+    Without a name, the provider looks the address up where `docker login` of this machine has written it.
+    """
+    if not (spec and spec.registry):
         return None
     address = spec.registry.partition("/")[0]
     return [

@@ -24,7 +24,7 @@ HARD_STOP_S = 60
 # Places for tasks; a service has twice its replicas while it is updated. A free place costs nothing.
 SLOTS = 32
 
-_PLAIN = re.compile(r"[A-Za-z0-9._:/\[\]-]+")
+_PLAIN = re.compile(r"[A-Za-z0-9_.:/\[\]-]+")
 _CIPHERS = ":".join(
     f"ECDHE-{signature}-{cipher}"
     for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
@@ -93,7 +93,7 @@ def configuration(
 def _word(text: str) -> str:
     if not _PLAIN.fullmatch(text):
         raise ValueError(
-            f"{text!r} cannot be written into HAProxy's configuration; use letters, digits, . : / -"
+            f"{text!r} cannot be written into HAProxy's configuration; use letters, digits, _ . : / -"
         )
     return text
 

@@ -75,6 +75,8 @@ def test_a_release_starts_the_new_before_it_ends_the_old(prod: Declared, service
     assert inputs["updateConfig"]["order"] == inputs["rollbackConfig"]["order"] == "start-first"
     assert inputs["updateConfig"]["failureAction"] == "rollback"
     assert inputs["updateConfig"]["parallelism"] == 1
+    # In a pause the provider would see as many as it wants, and take some of the old ones for the new.
+    assert inputs["updateConfig"]["delay"] == "0s"
     assert inputs["mode"]["replicated"]["replicas"] == 3
     assert runs["healthcheck"]["tests"][0] == "CMD"
     assert "/ready" in runs["healthcheck"]["tests"][-1]
@@ -139,6 +141,7 @@ def test_an_image_says_what_it_is_built_of(prod: Declared) -> None:
 
     assert image["imageName"] == f"{REGISTRY}/groundwork-prod-app:{built['VERSION']}"
     assert set(built) == {"VERSION", "COMMIT"}
+    assert image["build"]["platform"] == "linux/amd64"
     assert image["skipPush"] is False
     assert container(prod, "app")["image"] == "registry.example.com/x@sha256:1"
     assert {one["label"] for one in container(prod, "app")["labels"]} == {
@@ -165,6 +168,7 @@ def test_one_engine_needs_no_registry() -> None:
 
     assert image["imageName"].startswith("groundwork-prod-app:")
     assert image["skipPush"] is True
+    assert "platform" not in image["build"]
     assert image["build"]["args"]["BASE"] == "python:3.12-slim-bookworm@sha256:1"
     assert found.of("docker")["host-engine"]["host"] == "unix:///var/run/docker.sock"
 
@@ -193,6 +197,19 @@ def test_a_login_of_the_registry_is_used_both_ways() -> None:
     assert pushes["value"]["server"] == "registry.example.com"
     assert SECRET in pulls
     assert "registry.example.com" in pulls
+
+
+def test_nodes_get_the_login_of_who_updates(prod: Declared) -> None:
+    """Without one in the settings the provider takes what `docker login` wrote; nodes' own does not count."""
+    logins = json.loads(prod.of("docker")["host-engine"]["registryAuth"])
+
+    assert logins == [{"address": "registry.example.com"}]
+    assert "registry" not in prod.of("Image")["app-image"]
+
+
+def test_images_that_stay_need_no_login() -> None:
+    """One engine pulls nothing."""
+    assert "registryAuth" not in on_one_engine().of("docker")["host-engine"]
 
 
 def test_the_network_is_joined_by_its_id_and_encrypted_on_demand() -> None:

@@ -6,29 +6,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import docker
 import pytest
 
 from engines import swarm
 from engines.health import Targets
 from engines.release import Passed, Policy, Release, ReleaseError, Times, prove
-from tests.docker.fix_gate import ENDPOINT, Rolled, engine, gone
+from tests.docker.fix_gate import ENDPOINT, Rolled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import docker
 
-MISSING = engine()
-pytestmark = [pytest.mark.engine, pytest.mark.skipif(bool(MISSING), reason=MISSING)]
+pytestmark = pytest.mark.docker
 
 
 @pytest.fixture
-def rolled() -> Iterator[Rolled]:
-    """Give a service of the test's own, which is not there yet, and remove it afterwards."""
-    client = docker.APIClient(base_url=ENDPOINT, version="auto", timeout=30)
-    rolled = Rolled(client)
-    yield rolled
-    gone(client, rolled.name)
-    client.close()
+def rolled(engine: docker.DockerClient, base_image: str, prefix: str) -> Rolled:
+    """Give a service of the test's own, which is not there yet; it goes with its prefix."""
+    return Rolled(engine.api, base_image, f"{prefix}-gate")
 
 
 def _prove(rolled: Rolled, version: str, lines: list[str] | None = None, **changes: Any) -> Passed:
@@ -153,9 +147,8 @@ def test_a_rollout_that_swarm_took_back_fails(rolled: Rolled) -> None:
     assert "app: what runs is what passed before" in str(error)
 
 
-def test_a_service_that_is_not_there() -> None:
+def test_a_service_that_is_not_there(engine: docker.DockerClient) -> None:
     """The engine, the service and the reason are named."""
-    with pytest.raises(
-        swarm.SwarmError, match=r"at unix:///var/run/docker\.sock does not do it for gate-none"
-    ):
+    assert engine.ping()
+    with pytest.raises(swarm.SwarmError, match=rf"at {ENDPOINT} does not do it for gate-none"):
         swarm.look(swarm.Service(ENDPOINT, "gate-none"))

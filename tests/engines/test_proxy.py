@@ -79,6 +79,13 @@ class TestText:
         assert "WARNING" not in said
         assert "NOTICE" not in said
 
+    @needs_haproxy
+    def test_every_name_of_a_stack_is_a_name_of_tasks(self, tmp_path: Path) -> None:
+        """Stacks may have capitals and underscores in their names, and so have their services."""
+        route = proxy.Route(name="app", tasks="tasks.product-My_stack-app", port=8000, listen=8000)
+
+        assert "WARNING" not in checked(tmp_path, proxy.configuration([route]))
+
     def test_without_a_certificate_there_is_no_tls(self) -> None:
         """A port for TLS is opened only when there is something to show there."""
         assert "8443" not in proxy.configuration([ROUTE])
