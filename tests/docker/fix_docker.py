@@ -81,7 +81,7 @@ def machine_address(engine: docker.DockerClient) -> str:
 
 
 def address_of_this_machine(engine: docker.DockerClient) -> str:
-    """Give the machine's address on the network that all containers of a Swarm share; made if it is missing."""
+    """Give the machine's address on the network that all containers of a Swarm share; made if missing."""
     try:
         bridge = engine.networks.get(_BRIDGE)
     except docker.errors.NotFound:
