@@ -167,6 +167,18 @@ def test_sessions_of_a_stolen_version_end_where_the_new_one_takes_its_role(
         session.execute("select 1")
 
 
+def test_a_stolen_versions_sessions_end_before_anything_can_fail(owner: str, spec: LoginSpec) -> None:
+    """An update that ends half way is done again, and then nobody could tell a thief's session."""
+    ensure_login(owner, spec)
+    with opened(owner, f"{spec.role}_a", spec.password) as stolen:
+        with pytest.raises(LoginError, match="apply the migrations first"):
+            ensure_login(owner, replace(version(spec, 3), cut_off=True, group="no_such_group"))
+        with pytest.raises(psycopg.errors.AdminShutdown):
+            stolen.execute("select 1")
+
+    assert not opens(owner, spec)
+
+
 def test_role_of_somebody_else_is_left_alone(owner: str, spec: LoginSpec) -> None:
     """A role of the same name without our mark is neither changed nor dropped."""
     name = f"{spec.role}_a"
