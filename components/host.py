@@ -241,19 +241,6 @@ class Host(Component):
         """Declare a service and say where it is reached."""
 
 
-def place(spec: HostSpec, served: Mapping[str, Placement], fingerprint_key: pulumi.Output[str]) -> Host:
-    """Declare the host that the stack asks for; see `HostArgs`."""
-    args = HostArgs(spec=spec, served=served, fingerprint_key=fingerprint_key)
-    # Loaded on demand: the Docker SDK alone takes longer to import than everything else here.
-    if spec.kind != "process":
-        from components import swarm  # noqa: PLC0415
-
-        return swarm.SwarmHost("host", args)
-    from components import process  # noqa: PLC0415
-
-    return process.ProcessHost("host", args)
-
-
 def released(
     args: ServiceArgs, key: pulumi.Output[str], resource: pulumi.CustomResource
 ) -> pulumi.Output[str]:

@@ -129,11 +129,17 @@ defaults
     timeout http-keep-alive 60s
     # A kernel answers for a busy process too; who does not within this is gone.
     timeout connect 500ms
-    timeout queue 5s
+    timeout queue 30s
     timeout check 3s
     # Silence, not length: an answer that streams may take as long as it needs.
     timeout client 5m
     timeout server 5m
+    # More at once would not be quicker, only keep a container from answering at all: they wait here, where
+    # another container that is free takes them, and `/ready` gets through.
+    default-server maxconn 128
+    # More at once would not be quicker, only keep a container from answering at all: the rest waits here for
+    # whichever container is free, and `/ready` gets through.
+    default-server maxconn 128
     # One bad answer is enough to drain (404), one good one to serve; it takes three to be given up, for a
     # machine that is busy is not dead.
     default-server inter 1s fastinter 500ms downinter 500ms rise 1 fall 3

@@ -133,9 +133,9 @@ def test_stored_provider_names_still_exist() -> None:
 
 
 def test_main_has_no_logic() -> None:
-    """The entry point reads like the architecture: no branch, no loop, at most 180 lines."""
+    """The entry point reads like the architecture: no branch, no loop, at most 190 lines."""
     text = (ROOT / "__main__.py").read_text()
     branches = (ast.If, ast.For, ast.While, ast.Try, ast.IfExp, ast.FunctionDef)
 
     assert not [node for node in ast.walk(ast.parse(text)) if isinstance(node, branches)]
-    assert len(text.splitlines()) <= 180
+    assert len(text.splitlines()) <= 190

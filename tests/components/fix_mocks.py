@@ -63,6 +63,8 @@ class Recorder(pulumi.runtime.Mocks):
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         """Keep the registration and answer as the provider would."""
+        # A component and a child may have one name: the child, which comes later, stands at its own place.
+        self.resources.pop(args.name, None)
         self.resources[args.name] = (args.typ, args.inputs)
         return f"{args.name}-id", {**args.inputs, **ANSWERS.get(args.typ.removeprefix(DYNAMIC), {})}
 

@@ -14,7 +14,7 @@ SECRETS = {
     "prod": {
         "ai_api_key": {"value": "k"},
         "mail_api_key": {"value": "k"},
-        "billing_webhook_secret": {"value": "k"},
+        "billing_webhook_secret": {"value": "k" * 16},
     },
 }
 
