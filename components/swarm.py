@@ -75,13 +75,18 @@ class SwarmHost(Host):
         return f"{self._proxy.scheme}://{machine}:{self._served[name].port}"
 
     def _overlay(self) -> docker.Network:
+        """Make the network; an encrypted one is another one, for none can be changed."""
+        kind = "encrypted-network" if self._spec and self._spec.encrypt_network else "network"
+        names = {"network": self._prefix, "encrypted-network": f"{self._prefix}-encrypted"}
+        # The engine adds options of its own; the provider would take them for a change, and replace it.
+        settled = pulumi.ResourceOptions(ignore_changes=["options"])
         return docker.Network(
-            self.named("network"),
-            name=(self._spec and self._spec.network) or self._prefix,
+            self.named(kind),
+            name=(self._spec and self._spec.network) or names[kind],
             driver="overlay",
             attachable=True,
-            options={"encrypted": "true"} if self._spec and self._spec.encrypt_network else None,
-            opts=self._child(),
+            options={"encrypted": "true"} if kind == "encrypted-network" else None,
+            opts=pulumi.ResourceOptions.merge(self._child(), settled),
         )
 
     def _service(self, name: str, args: ServiceArgs) -> docker.Service:

@@ -212,21 +212,25 @@ def test_images_that_stay_need_no_login() -> None:
     assert "registryAuth" not in on_one_engine().of("docker")["host-engine"]
 
 
-def test_the_network_is_joined_by_its_id_and_encrypted_on_demand() -> None:
+def test_the_network_is_joined_by_its_id() -> None:
     """The engine tells the id, so that looking again finds no change."""
-    found = on_one_engine(docker={"encrypt_network": True, "network": "inner"})
+    found = on_one_engine(docker={"network": "inner"})
 
-    assert found.of("Network")["host-network"] == {
-        "name": "inner",
-        "driver": "overlay",
-        "attachable": True,
-        "options": {"encrypted": "true"},
-    }
+    assert found.of("Network") == {"host-network": {"name": "inner", "driver": "overlay", "attachable": True}}
     assert found.of("Service")["app"]["taskSpec"]["networksAdvanceds"] == [{"id": "host-network-id"}]
 
 
-def test_the_proxy_comes_before_the_services(prod: Declared) -> None:
-    """Who takes a service's address finds the proxy there."""
+def test_an_encrypted_network_is_another_one() -> None:
+    """No network can become encrypted: a new one takes the place of the old one, under a name of its own."""
+    found = on_one_engine(docker={"encrypt_network": True}).of("Network")
+
+    assert set(found) == {"host-encrypted-network"}
+    assert found["host-encrypted-network"]["name"] == "groundwork-prod-encrypted"
+    assert found["host-encrypted-network"]["options"] == {"encrypted": "true"}
+
+
+def test_the_app_comes_after_the_proxy_and_the_agent(prod: Declared) -> None:
+    """Who takes a service's address finds both there: the service and the proxy, which is the way to it."""
     order = [name for name, (kind, _) in prod.resources.items() if kind.endswith(":Service")]
 
     assert set(order) == {"proxy", "agent", "app"}
