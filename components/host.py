@@ -54,6 +54,10 @@ class DockerSpec(Protocol):
         """Seconds that each new container is watched."""
 
     @property
+    def platform(self) -> str | None:
+        """What the engines run, such as linux/amd64; None: what the machine of the update is."""
+
+    @property
     def base_image(self) -> str | None:
         """What images are built on; None: what their Dockerfiles say."""
 

@@ -76,13 +76,18 @@ class SwarmHost(Host):
         return f"{self._proxy.scheme}://{machine}:{self._served[name].port}"
 
     def _overlay(self) -> docker.Network:
+        """Make the network; an encrypted one is another one, for none can be changed."""
+        kind = "encrypted-network" if self._spec and self._spec.encrypt_network else "network"
+        names = {"network": self._prefix, "encrypted-network": f"{self._prefix}-encrypted"}
+        # The engine adds options of its own; the provider would take them for a change, and replace it.
+        settled = pulumi.ResourceOptions(ignore_changes=["options"])
         return docker.Network(
-            self.named("network"),
-            name=(self._spec and self._spec.network) or self._prefix,
+            self.named(kind),
+            name=(self._spec and self._spec.network) or names[kind],
             driver="overlay",
             attachable=True,
-            options={"encrypted": "true"} if self._spec and self._spec.encrypt_network else None,
-            opts=self._child(),
+            options={"encrypted": "true"} if kind == "encrypted-network" else None,
+            opts=pulumi.ResourceOptions.merge(self._child(), settled),
         )
 
     def _service(self, name: str, args: ServiceArgs, release: pulumi.Output[str]) -> docker.Service:
@@ -124,7 +129,9 @@ class SwarmHost(Host):
             f"{name}-image",
             image_name=f"{registry}/{label}" if registry else label,
             build=docker.DockerBuildArgs(
-                context=args.source, args={"VERSION": args.version, "COMMIT": commit, **base}
+                context=args.source,
+                args={"VERSION": args.version, "COMMIT": commit, **base},
+                platform=self._spec.platform if self._spec else None,
             ),
             registry=_pushing(self._spec),
             skip_push=not registry,
@@ -134,8 +141,11 @@ class SwarmHost(Host):
 
 
 def _pulling(spec: DockerSpec | None) -> list[docker.ProviderRegistryAuthArgs] | None:
-    """Say how nodes log in to pull; None: they have logged in themselves."""
-    if not (spec and spec.registry and spec.registry_username):
+    """Say how nodes log in to pull: a Swarm gives them the login with the service; their own do not count.
+
+    Without a name, the provider looks the address up where `docker login` of this machine has written it.
+    """
+    if not (spec and spec.registry):
         return None
     address = spec.registry.partition("/")[0]
     return [

@@ -5,14 +5,12 @@ Values travel as bind parameters, so no statement's text has them.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import psycopg
 
-from engines import postgres
+from engines import postgres, proofs
 from engines.errors import GroundworkError
 
 if TYPE_CHECKING:
@@ -61,15 +59,15 @@ def fingerprint(dsn: str, name: str, nonce: str) -> str | None:
     """Prove which value an entry has without showing it.
 
     Returns:
-        HMAC-SHA256 of `nonce` with the value as its key, in hexadecimal (RFC 2104), as the agent's
-        `/health?nonce=` gives it; None: there is no such entry.
+        Its fingerprint of `nonce` (`engines.proofs`), as the agent's `/health?nonce=` gives it; None: there
+        is no such entry.
 
     Raises:
         VaultError: the database has no Vault, or refuses.
     """
     with _entry(dsn, name) as session:
         row = session.execute(_READ, [name]).fetchone()
-    return None if row is None else hmac.new(str(row[0]).encode(), nonce.encode(), hashlib.sha256).hexdigest()
+    return None if row is None else proofs.fingerprint(str(row[0]), nonce)
 
 
 @contextmanager

@@ -108,11 +108,11 @@ def _key(props: Props) -> str:
 
 def _value_problem(olds: Props, news: Props) -> str:
     """Say why a value and its version do not fit together; empty: they do."""
-    if not olds or news.get("compromised"):
+    if not olds:
         return ""
     version, key = int(news["version"]), _key(news)
     is_raised, is_new = version > int(olds["version"]), olds["value"] != news["value"]
-    if is_new and not is_raised:
+    if is_new and not is_raised and not news.get("compromised"):
         return (
             f"{key}.value is new, but its version is still {version}; set {key}.version to {version + 1}, so "
             f"that the old value is accepted for a while, or {key}.compromised to true to replace it at once"

@@ -16,6 +16,7 @@ from settings.values import (
     Schedule,
     Seconds,
     Secret,
+    SigningSecret,
     Text,
     Url,
     Version,
@@ -233,6 +234,13 @@ class Given(Versioned):
     """The value, encrypted: `pulumi config set --secret --path groundwork:secrets.NAME.value`."""
 
 
+class GivenSigning(Given):
+    """A secret from outside that signs what comes from there."""
+
+    value: SigningSecret
+    """The value, encrypted; random, 16 characters or more."""
+
+
 class Secrets(Section):
     """`groundwork:secrets`: versions of the generated ones, values of the given ones."""
 
@@ -254,7 +262,7 @@ class Secrets(Section):
     """Key of the AI provider."""
     mail_api_key: Given | None = None
     """Key of the mail provider."""
-    billing_webhook_secret: Given | None = None
+    billing_webhook_secret: GivenSigning | None = None
     """Secret that signs the billing provider's events."""
 
     @property

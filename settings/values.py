@@ -28,6 +28,8 @@ _CRON = re.compile(
 _PLACEHOLDER = re.compile(
     r"change.?me|replace.?me|to.?do|placeholder|your\W.*|<.*>|\[.*\]|x{3,}", re.IGNORECASE
 )
+# Lemon Squeezy, the billing provider, takes 6 to 40 characters.
+_SHORTEST_SIGNING = 16
 
 
 def seconds(value: object) -> float:
@@ -134,6 +136,15 @@ def secret(value: object) -> pulumi.Output[str]:
     return pulumi.Output.secret(value)
 
 
+def signing_secret(value: object) -> pulumi.Output[str]:
+    """Mark a value as secret that nobody may guess: what it signs, and what proves it, anybody can have."""
+    made = secret(value)
+    if isinstance(value, str) and len(value) < _SHORTEST_SIGNING:
+        message = f"must have {_SHORTEST_SIGNING} characters or more; whoever guesses it signs events as well"
+        raise ValueError(message)
+    return made
+
+
 def freeze(value: Mapping[str, Any]) -> Mapping[str, Any]:
     """Make a map as unchangeable as the model that holds it."""
     return MappingProxyType(dict(value))
@@ -174,8 +185,10 @@ Schedule = Annotated[str, AfterValidator(_schedule)]
 Url = Annotated[str, AfterValidator(url)]
 ExactUrl = Annotated[str, AfterValidator(_exact_url)]
 Secret = Annotated[pulumi.Output[str], PlainValidator(secret)]
+SigningSecret = Annotated[pulumi.Output[str], PlainValidator(signing_secret)]
 Port = Annotated[int, Field(ge=0, le=65535)]
-Version = Annotated[int, Field(ge=1)]
+# In the database, where uses are noted, a version is an integer; the one after it has a value, too.
+Version = Annotated[int, Field(ge=1, le=2**31 - 2)]
 Versions = Annotated[tuple[Version, ...] | None, Strict(strict=False), BeforeValidator(_from_text)]
 Text = Annotated[str, Field(min_length=1, max_length=256)]
 JsonObject = Annotated[Mapping[str, Any], AfterValidator(freeze)]

@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from engines.proofs import fingerprint
+
 Replica = dict[str, dict[str, str]]
 
 
@@ -41,7 +43,7 @@ class Holder:
         held = self.replicas[number].items()
         return {
             "instance": str(number),
-            "secrets": {name: {"fingerprint": _signed(values, nonce.encode())} for name, values in held},
+            "secrets": {name: {"fingerprint": _proven(values, nonce)} for name, values in held},
         }
 
     def take(self, body: bytes, signature: str) -> tuple[int, dict[str, str]]:
@@ -57,6 +59,10 @@ class Holder:
         self.server.shutdown()
         self.thread.join()
         self.server.server_close()
+
+
+def _proven(values: dict[str, str], nonce: str) -> dict[str, str]:
+    return {label: fingerprint(value, nonce) for label, value in values.items()}
 
 
 def _signed(values: dict[str, str], message: bytes) -> dict[str, str]:

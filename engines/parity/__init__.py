@@ -1,8 +1,8 @@
 """Who holds which version of which secret, proven without showing one.
 
-Services answer their health document with a fingerprint of a nonce for each version that they hold (RFC 2104:
-HMAC-SHA256, the secret as its key); the vault and the logins are asked in the database; of edge functions'
-secrets the platform shows digests. A matrix says it all: secret → place → version.
+Services answer their health document with a fingerprint of a nonce for each version that they hold
+(`engines.proofs`); the vault and the logins are asked in the database; of edge functions' secrets the
+platform shows digests. A matrix says it all: secret → place → version.
 """
 
 from __future__ import annotations

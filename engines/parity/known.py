@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -60,11 +58,6 @@ class Known:
 
 
 Secrets = dict[str, Known]
-
-
-def fingerprint(value: str, nonce: str) -> str:
-    """Prove a value: HMAC-SHA256 of the nonce in hexadecimal."""
-    return hmac.new(value.encode(), nonce.encode(), hashlib.sha256).hexdigest()
 
 
 def newest_first(versions: Iterable[str]) -> Versions:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 
 from engines import logins, postgres, vault
-from engines.parity.known import REFUSED, UNKNOWN, fingerprint, newest_first
+from engines.parity.known import REFUSED, UNKNOWN, newest_first
+from engines.proofs import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import uuid
+import os
 from dataclasses import dataclass, field
 from typing import Any
-
-import docker
 
 from engines import content, ports, swarm
 from tests.polling import until
 
-IMAGE = "gwtest-python:bookworm"
-ENDPOINT = "unix:///var/run/docker.sock"
+# Where the engine of the tests is.
+ENDPOINT = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
 # Answers with its version; ERRORS of a hundred requests fail, by its own word. Ends when it is told to.
 PROGRAM = """
 import json, os, signal, sys
@@ -39,30 +37,20 @@ HTTPServer(("", 8000), Handler).serve_forever()
 QUICK = {"Parallelism": 1, "Monitor": 500_000_000, "Order": "stop-first"}
 
 
-def engine() -> str:
-    """Say why there is no Swarm with the image; empty: there is."""
-    try:
-        client = docker.APIClient(base_url=ENDPOINT, version="auto", timeout=10)
-        is_swarm = client.info()["Swarm"]["LocalNodeState"] == "active"
-        client.inspect_image(IMAGE)
-        client.close()
-    except (docker.errors.DockerException, OSError) as error:
-        return f"no Docker engine with {IMAGE} answers: {error}"
-    return "" if is_swarm else "the Docker engine is in no Swarm"
-
-
 @dataclass
 class Rolled:
     """One service of the Swarm.
 
     Attributes:
-        client: the engine.
+        client: the engine's low-level client.
+        image: has Python.
         name: of the service.
         port: where it listens on this machine.
     """
 
     client: Any
-    name: str = field(default_factory=lambda: f"gate-{uuid.uuid4().hex[:8]}")
+    image: str
+    name: str
     port: int = field(default_factory=ports.free_port)
 
     @property
@@ -73,7 +61,7 @@ class Rolled:
     def spec(self, version: str, errors: int = 0, commit: str = "", **update: Any) -> dict[str, Any]:
         """Say what is to run; each version is a release of its own."""
         container = {
-            "Image": IMAGE,
+            "Image": self.image,
             "Command": ["python3", "-c", PROGRAM],
             "Env": [f"VERSION={version}", f"ERRORS={errors}"],
             "Labels": {"commit": commit},
@@ -124,9 +112,3 @@ class Rolled:
 
 def _is_done(state: swarm.State) -> bool:
     return state.complete and bool(state.update or not state.previous)
-
-
-def gone(client: Any, name: str) -> None:
-    """Remove a service, if it is there."""
-    if client.services({"name": name}):
-        client.remove_service(name)

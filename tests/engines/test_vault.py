@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 
 from engines import vault
+from engines.proofs import fingerprint
 from engines.vault import VaultError
 
 
@@ -91,12 +90,12 @@ def test_dropped_secret_is_gone(empty_project: str) -> None:
 
 
 def test_fingerprint_proves_the_value(empty_project: str) -> None:
-    """The fingerprint is the keyed hash of the nonce; a missing entry has none."""
+    """The fingerprint is that of services which hold the value; a missing entry has none."""
     vault.put_secret(empty_project, "key", "value")
 
     found = vault.fingerprint(empty_project, "key", "some nonce")
 
-    assert found == hmac.new(b"value", b"some nonce", hashlib.sha256).hexdigest()
+    assert found == fingerprint("value", "some nonce")
     assert vault.fingerprint(empty_project, "missing", "some nonce") is None
 
 

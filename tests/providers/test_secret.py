@@ -178,6 +178,10 @@ class TestGiven:
                 "version is 2, but its value is that of version 1; set the new one by",
             ),
             (given_value(1, CANARY, compromised=True), ""),
+            (
+                given_value(2, "old", compromised=True),
+                "version is 2, but its value is that of version 1; set the new one by",
+            ),
         ],
     )
     def test_value_and_version_change_together(self, news: dict[str, Any], expected: str) -> None:

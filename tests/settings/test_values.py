@@ -54,6 +54,19 @@ class TestSecrets:
 
         assert "groundwork:secrets.ai_api_key.value: is a placeholder" in message
 
+    def test_what_signs_cannot_be_guessed(self) -> None:
+        """A short secret could be found from what it signs, which is not secret."""
+        message = problems({"secrets": {"billing_webhook_secret": {"value": "short-CANARY"}}})
+
+        assert "groundwork:secrets.billing_webhook_secret.value: must have 16 characters or more" in message
+        assert "CANARY" not in message
+
+    def test_a_version_fits_into_the_database(self) -> None:
+        """A larger one, such as a time, could not be noted there when it is used."""
+        message = problems({"secrets": {"session_key": {"version": 202606011200}}})
+
+        assert "groundwork:secrets.session_key.version" in message
+
     @pytest.mark.parametrize(
         ("secret", "accepted"),
         [

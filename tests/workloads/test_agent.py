@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -11,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from emulator.postgres import free_port
+from engines.proofs import fingerprint
 from tests.polling import until
 from tests.workloads import programs
 from tests.workloads.asking import NEW, ask
@@ -46,10 +45,7 @@ class TestHealth:
     def test_a_nonce_is_answered_with_fingerprints(self, agent: Program) -> None:
         """Each accepted version is proved by its HMAC of the nonce, and no value is shown."""
         response = agent.get("/health?nonce=n-12345678")
-        expected = {
-            version: hmac.new(value.encode(), b"n-12345678", hashlib.sha256).hexdigest()
-            for version, value in SHARED.items()
-        }
+        expected = {version: fingerprint(value, "n-12345678") for version, value in SHARED.items()}
 
         found = response.json()["secrets"]["agent_shared_secret"]
         assert (found["versions"], found["fingerprint"]) == (["2", "1"], expected)

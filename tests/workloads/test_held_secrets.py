@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+import base64
 import json
 from typing import TYPE_CHECKING, Any
 
+import jwt
 import pytest
 
 from emulator.postgres import free_port
+from engines.proofs import fingerprint
 from tests.polling import until
 from tests.workloads import programs
 from tests.workloads.doubles import Gate
@@ -18,7 +19,7 @@ from tests.workloads.programs import AI_KEY, BILLING, MAIL_KEY, SESSION_KEY, SHA
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.fix_product import Product
+    from tests.fix_product import Person, Product
     from tests.workloads.browser import Browse
     from tests.workloads.programs import Program, RunApp
 
@@ -27,15 +28,12 @@ NONCE = "nonce-12345678"
 
 def proofs(values: dict[str, str]) -> dict[str, str]:
     """Give what a holder of the values answers to the nonce."""
-    return {
-        version: hmac.new(value.encode(), NONCE.encode(), hashlib.sha256).hexdigest()
-        for version, value in values.items()
-    }
+    return {version: fingerprint(value, NONCE) for version, value in values.items()}
 
 
-def fingerprints(program: Program, path: str) -> dict[str, dict[str, str]]:
+def fingerprints(program: Program, path: str, nonce: str = NONCE) -> dict[str, dict[str, str]]:
     """Read the proofs of every secret that a program holds; no value of one comes along."""
-    response = program.get(f"{path}?nonce={NONCE}")
+    response = program.get(path, params={"nonce": nonce})
 
     assert "CANARY" not in response.text
     return {name: one["fingerprint"] for name, one in response.json()["secrets"].items()}
@@ -88,6 +86,29 @@ class TestFingerprints:
     def test_a_nonce_has_a_length(self, app: Program) -> None:
         """A short one, which others could have tried before, is refused."""
         assert app.get("/api/health?nonce=short").status_code == 422
+
+
+class TestForgery:
+    """A nonce is anybody's choice: its fingerprint is worth nothing where the same secret signs."""
+
+    @pytest.mark.usefixtures("outside")
+    def test_it_signs_no_session(self, app: Program, alice: Person) -> None:
+        """Who asks with the beginning of a session gets no end that fits."""
+        claims = {"jti": "x", "aud": "app-session", "exp": 4102444800, "sub": str(alice.id)}
+        begun = jwt.encode(claims, "x" * 32, headers={"kid": "2"}).rpartition(".")[0]
+        proof = fingerprints(app, "/api/health", begun)["session_key"]["2"]
+        signed = base64.urlsafe_b64encode(bytes.fromhex(proof)).decode().rstrip("=")
+
+        assert app.get("/export.zip", cookies={"session": f"{begun}.{signed}"}).status_code == 401
+
+    @pytest.mark.usefixtures("outside")
+    def test_it_signs_no_delivery(self, app: Program) -> None:
+        """Nor does who asks with an event become the billing provider."""
+        event = '{"meta": {"event_name": "order_created"}}'
+        proof = fingerprints(app, "/api/health", event)["billing_webhook_secret"]["2"]
+        response = app.post("/webhooks/billing", content=event, headers={"X-Signature": proof})
+
+        assert response.status_code == 401
 
 
 class TestUse:

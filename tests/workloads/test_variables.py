@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -141,12 +142,13 @@ def test_the_service_does_not_start_without(agents: Path, tmp_path: Path) -> Non
     assert (tmp_path / "log").read_text().startswith("NAME: missing")
 
 
-def test_a_secret_variable_stays_out_of_the_log(agents: Path, tmp_path: Path) -> None:
-    """Its value is hidden like that of every other secret."""
+@pytest.mark.parametrize("value", ["CANARY-token", 'CANARY"token', "CANARY\\token"])
+def test_a_secret_variable_stays_out_of_the_log(agents: Path, tmp_path: Path, value: str) -> None:
+    """Its value is hidden like that of every other secret, also where JSON writes it differently."""
     own = json.loads((agents / "agent" / "variables.json").read_text())["variables"]
     declare(agents, *own, variable("API_TOKEN", "text", secret=True))
-    environment = GOOD | {"API_TOKEN": "CANARY-token"}
+    environment = GOOD | {"API_TOKEN": value}
     with programs.running("agent", environment, tmp_path / "log", folder=agents) as agent:
-        agent.get("/CANARY-token")
+        agent.get(f"/{quote(value)}")
 
     assert "CANARY" not in agent.log.read_text()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # The label of a secret whose version only others know.
 CURRENT = "current"
+# What the key of a fingerprint is derived for.
+PURPOSE = b"groundwork fingerprint"
 
 
 class Secret:
@@ -57,20 +59,29 @@ class Secret:
         self._note(self.name, version)
 
     def document(self, nonce: str | None) -> dict[str, Any]:
-        """Give what everybody may know; with a nonce HMAC-SHA256(value, nonce) of each version (RFC 2104)."""
+        """Give what everybody may know; with a nonce the fingerprint of each version."""
         now = time.monotonic()
         used = {
             one: round(now - self._used_at[one], 1) if one in self._used_at else None for one in self.versions
         }
         document: dict[str, Any] = {"versions": self.versions, "last_used_s": used}
         if nonce is not None:
-            document["fingerprint"] = {one: sign(self._values[one], nonce.encode()) for one in self.versions}
+            document["fingerprint"] = {one: fingerprint(self._values[one], nonce) for one in self.versions}
         return document
 
 
 def sign(key: bytes, message: bytes) -> str:
-    """Give HMAC-SHA256 in hexadecimal digits."""
+    """Give HMAC-SHA256 in hexadecimal digits (RFC 2104)."""
     return hmac.new(key, message, hashlib.sha256).hexdigest()
+
+
+def fingerprint(value: bytes, nonce: str) -> str:
+    """Prove a value to whoever holds it too, by a key of this use alone.
+
+    Anybody chooses the nonce: signed by the value itself, one that reads as a session or as a delivery would
+    be answered with its signature.
+    """
+    return sign(hmac.digest(value, PURPOSE, hashlib.sha256), nonce.encode())
 
 
 def password_of(url: str) -> str:

@@ -57,8 +57,10 @@ class JsonFormatter(logging.Formatter):
         super().__init__()
         known = list(secrets)
         known += [password for url in known if (password := _password(url))]
+        # As JSON writes them: quotes, backslashes and ends of lines look different in a record.
+        shown = (json.dumps(one, ensure_ascii=False)[1:-1] for one in known)
         # The longest first, so that no part of one is left over; a very short one would only garble the log.
-        self._secrets = sorted((one for one in known if len(one) >= SHORTEST_SECRET), key=len, reverse=True)
+        self._secrets = sorted((one for one in shown if len(one) >= SHORTEST_SECRET), key=len, reverse=True)
 
     def format(self, record: logging.LogRecord) -> str:
         """Give the line of one record."""

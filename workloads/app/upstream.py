@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from held import sign
+from held import fingerprint
 from report import CheckFailedError
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class Agent:
             raise CheckFailedError(f"the agent does not answer ({type(error).__name__})") from None
         except (ValueError, KeyError, TypeError):
             raise CheckFailedError("what answers at the agent's address is no agent") from None
-        expected = sign(self._secret.value(self._version), nonce.encode())
+        expected = fingerprint(self._secret.value(self._version), nonce)
         if not hmac.compare_digest(str(accepted.get(self._version, "")).encode(), expected.encode()):
             raise CheckFailedError(f"the agent does not hold version {self._version} of agent_shared_secret")
         if response.status_code != 200:
