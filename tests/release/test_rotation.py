@@ -49,9 +49,9 @@ def _delivered(release: Release, secret: str) -> int:
 
 
 def _is_idle(release: Release) -> bool:
-    """Tell whether nobody has used an old version of a secret for longer than the stack's window."""
+    """Tell whether nobody used an old version for longer than the window, and 5 s until uses are noted."""
     [row] = release.sql(
-        "select count(*) as n from private.secret_use u where last_used_at > now() - interval '4 seconds' and"
+        "select count(*) as n from private.secret_use u where last_used_at > now() - interval '8 seconds' and"
         " version < (select max(version) from private.secret_use v where v.secret = u.secret)"
     )
     return int(row["n"]) == 0
