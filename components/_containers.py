@@ -180,7 +180,7 @@ def converged() -> docker.ServiceConvergeConfigArgs:
     return docker.ServiceConvergeConfigArgs(delay="1s", timeout="10m")
 
 
-def service_labels(labels: Mapping[str, str]) -> Sequence[docker.ServiceLabelArgs]:
+def service_labels(labels: Mapping[str, Text]) -> Sequence[docker.ServiceLabelArgs]:
     """Label the service itself, as `docker service ls --filter label=…` finds it."""
     return [docker.ServiceLabelArgs(label=label, value=value) for label, value in labels.items()]
 

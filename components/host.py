@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -241,20 +241,23 @@ class Host(Component):
         """Declare a service and say where it is reached."""
 
 
-def released(
-    args: ServiceArgs, key: pulumi.Output[str], resource: pulumi.CustomResource
-) -> pulumi.Output[str]:
-    """Give the digest of what is rolled out, once it is; of inputs only: a refresh changes nothing."""
+def released(args: ServiceArgs, key: pulumi.Output[str], base: str | None = None) -> pulumi.Output[str]:
+    """Give the digest of what is to be rolled out; of inputs only: a refresh changes nothing.
+
+    Args:
+        args: the service.
+        key: keys the digest, for it is of secrets, too.
+        base: what its image is built on; None: what its Dockerfile says.
+    """
     told = pulumi.Output.all(key=key, environment=dict(args.environment), secrets=dict(args.secrets))
-    code = {"version": args.version, "image": args.containers.image}
-    digest = pulumi.Output.unsecret(
+    code = {"version": args.version, "base": base, "containers": asdict(args.containers)}
+    return pulumi.Output.unsecret(
         told.apply(
             lambda found: content.fingerprint(
                 found["key"], {**code, "environment": found["environment"], "secrets": found["secrets"]}
             )
         )
     )
-    return after(digest, resource)
 
 
 def after(value: Text, *resources: pulumi.CustomResource) -> pulumi.Output[str]:

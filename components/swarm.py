@@ -52,13 +52,14 @@ class SwarmHost(Host):
 
     def run(self, name: str, args: ServiceArgs) -> Service:
         """Declare an image and a service of it."""
-        service = self._service(name, args)
+        release = released(args, self._key, self._spec.base_image if self._spec else None)
+        service = self._service(name, args, release)
         both = (service, self._proxy.service)
         return Service(
             url=after(args.public_url or self._published(name), *both),
             inside=after(self._proxy.inside(name), *both),
             version=after(args.version, service),
-            release=released(args, self._key, service),
+            release=after(release, service),
             way_back={"endpoint": self._endpoint, "service": f"{self._prefix}-{name}"},
             resource=service,
         )
@@ -89,7 +90,7 @@ class SwarmHost(Host):
             opts=pulumi.ResourceOptions.merge(self._child(), settled),
         )
 
-    def _service(self, name: str, args: ServiceArgs) -> docker.Service:
+    def _service(self, name: str, args: ServiceArgs, release: pulumi.Output[str]) -> docker.Service:
         commit, size = content.commit(Path(args.source)), args.containers
         names = _stored.named(name, self._prefix, args.secrets, self.under())
         labels = {
@@ -106,7 +107,8 @@ class SwarmHost(Host):
         return docker.Service(
             name,
             name=f"{self._prefix}-{name}",
-            labels=_containers.service_labels(labels),
+            # Of the service only: another release's name starts no container anew.
+            labels=_containers.service_labels({**labels, content.RELEASE: release}),
             task_spec=_containers.task(container, self._network.id, memory=size.memory, cpus=size.cpus),
             mode=_containers.replicated(size.replicas),
             endpoint_spec=_containers.endpoint({}),

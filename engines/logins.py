@@ -93,6 +93,8 @@ def ensure_login(dsn: str, spec: LoginSpec) -> str:
     """
     _check_names(spec.role, spec.group)
     name = _role_name(spec.role, spec.version)
+    if spec.cut_off:
+        _evict(dsn, spec, name)
     with postgres.connect(dsn) as session, _explained(name), session.transaction():
         _lock(session)
         _check_group(session, spec)
@@ -101,7 +103,7 @@ def ensure_login(dsn: str, spec: LoginSpec) -> str:
         _put_role(session, spec, name, exists=held is not None)
         _close_other(session, spec)
     if spec.cut_off:
-        _cut_off(dsn, spec, is_replaced=held not in {None, spec.version})
+        _cut_off(dsn, spec)
     return name
 
 
@@ -235,10 +237,20 @@ def _close_other(session: Session, spec: LoginSpec) -> None:
         session.execute(sql.SQL("alter role {} nologin password null").format(sql.Identifier(other)))
 
 
-def _cut_off(dsn: str, spec: LoginSpec, *, is_replaced: bool) -> None:
-    """End sessions that were opened with a version that is not accepted; once nobody can open more."""
+def _evict(dsn: str, spec: LoginSpec, name: str) -> None:
+    """Close a role that another version has, and end its sessions, before the new version takes it.
+
+    Afterwards nobody could tell whose sessions are whose; if this ends half way, the mark still asks for it.
+    """
+    with postgres.connect(dsn) as session, _explained(name):
+        if _marked_version(session, spec.role, name) not in {None, spec.version}:
+            session.execute(sql.SQL("alter role {} nologin").format(sql.Identifier(name)))
+            session.execute(_CUT, [[name]])
+
+
+def _cut_off(dsn: str, spec: LoginSpec) -> None:
+    """End the sessions of the other role if its version is not accepted; nobody can open more."""
     with postgres.connect(dsn) as session, _explained(spec.role):
         other = _role_name(spec.role, spec.version + 1)
-        is_closed = _marked_version(session, spec.role, other) not in {None, *spec.accept}
-        stale = [other] if is_closed else []
-        session.execute(_CUT, [[*stale, *([_role_name(spec.role, spec.version)] if is_replaced else [])]])
+        if _marked_version(session, spec.role, other) not in {None, *spec.accept}:
+            session.execute(_CUT, [[other]])

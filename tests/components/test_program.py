@@ -131,6 +131,16 @@ def test_secrets_that_services_use_are_guarded_by_the_database() -> None:
     assert found.of("GeneratedSecret")["session_key"]["in_advance"]
 
 
+def test_only_a_stolen_logins_sessions_are_ended() -> None:
+    """Others go on, and have no such input in their state."""
+    config = stack_config("local")
+    stolen = {"app_database_password": {"version": 2, "compromised": True}}
+    logins = run_program("local", {**config, "groundwork:secrets": stolen}).of("Login")
+
+    assert logins["app-login"]["cut_off"]
+    assert "cut_off" not in logins["agent-login"]
+
+
 def test_the_app_is_given_every_value_that_its_sessions_may_be_signed_by() -> None:
     """The next one too, and what is from outside only where the stack has it."""
     local = _run("local").of("Process")["app"]["secrets"]

@@ -150,6 +150,29 @@ def test_an_image_says_what_it_is_built_of(prod: Declared) -> None:
     }
 
 
+def test_a_service_says_which_release_it_is_and_the_gate_knows_it(prod: Declared) -> None:
+    """The gate finds by its label what passed; a label of the containers would start them anew."""
+    [gate] = prod.of("HealthGate").values()
+    labels = {one["label"]: one["value"] for one in prod.of("Service")["app"]["labels"]}
+
+    assert labels["groundwork.release"] == gate["app_release"]
+    assert "groundwork.release" not in str(container(prod, "app"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"app": {"memory": "1GiB"}}, {"app": {"replicas": 5}}, {"host": {"docker": {"base_image": DIGEST}}}],
+)
+def test_how_containers_run_is_part_of_a_release(changes: dict[str, Any]) -> None:
+    """A limit that is too low, or another base, breaks a service as well as new code does."""
+    one_engine = {"kind": "docker", "docker": {}}
+    host = {"host": {**one_engine, **changes.get("host", {})}}
+    [before] = on_one_engine().of("HealthGate").values()
+    [after] = declare(changes={**changes, **host}).of("HealthGate").values()
+
+    assert before["app_release"] != after["app_release"]
+
+
 def test_an_image_by_its_digest_is_not_built() -> None:
     """What somebody else has built runs as it is; the other service is still built here."""
     found = declare(changes={"app": {"image": DIGEST, "memory": "1GiB", "cpus": 0.5, "replicas": 4}})

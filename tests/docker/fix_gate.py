@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from engines import ports, swarm
+from engines import content, ports, swarm
 from tests.polling import until
 
 # Where the engine of the tests is.
@@ -55,15 +55,16 @@ class Rolled:
 
     @property
     def service(self) -> swarm.Service:
-        """Give it as the gate gets it."""
+        """Give it as the gate gets it; which release should run is the test's."""
         return swarm.Service(ENDPOINT, self.name)
 
-    def spec(self, version: str, errors: int = 0, **update: Any) -> dict[str, Any]:
-        """Say what is to run."""
+    def spec(self, version: str, errors: int = 0, commit: str = "", **update: Any) -> dict[str, Any]:
+        """Say what is to run; each version is a release of its own."""
         container = {
             "Image": self.image,
             "Command": ["python3", "-c", PROGRAM],
             "Env": [f"VERSION={version}", f"ERRORS={errors}"],
+            "Labels": {"commit": commit},
         }
         restart = {"Condition": "any", "Delay": 100_000_000}
         published = {
@@ -71,6 +72,7 @@ class Rolled:
         }  # fmt: skip
         return {
             "Name": self.name,
+            "Labels": {content.RELEASE: version},
             "TaskTemplate": {"ContainerSpec": container, "RestartPolicy": restart},
             "Mode": {"Replicated": {"Replicas": 1}},
             "UpdateConfig": {**QUICK, **update},
@@ -83,10 +85,17 @@ class Rolled:
         self._post("create", {}, self.spec(version, errors))
         return self.arrived()
 
-    def update(self, version: str, errors: int = 0, **update: Any) -> None:
-        """Roll another version out."""
+    def update(self, version: str, errors: int = 0, commit: str = "", **update: Any) -> None:
+        """Roll another version out, or the same of another commit."""
         index = self.client.inspect_service(self.name)["Version"]["Index"]
-        self._post(f"{self.name}/update", {"version": index}, self.spec(version, errors, **update))
+        self._post(f"{self.name}/update", {"version": index}, self.spec(version, errors, commit, **update))
+
+    def end(self) -> None:
+        """Kill what runs, and wait for what Swarm starts in its place."""
+        [container] = self.client.containers(filters={"label": f"com.docker.swarm.service.name={self.name}"})
+        self.client.kill(container["Id"])
+        until(lambda: swarm.look(self.service).fallen, what="a task that failed")
+        until(lambda: swarm.look(self.service).complete, what="another task")
 
     def arrived(self) -> swarm.State:
         """Wait until a rollout is done, and say how the service is."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -149,6 +150,33 @@ def test_version_in_use_is_not_overwritten(owner: str, spec: LoginSpec) -> None:
         ensure_login(owner, version(spec, 3, 1))
 
     assert opens(owner, version(spec, 1))
+
+
+def test_sessions_of_a_stolen_version_end_where_the_new_one_takes_its_role(
+    owner: str, spec: LoginSpec
+) -> None:
+    """Both have the same role: the thief's sessions end, and nobody's who came by the new version."""
+    ensure_login(owner, spec)
+    new = replace(version(spec, 3), cut_off=True)
+    with opened(owner, f"{spec.role}_a", spec.password) as stolen:
+        ensure_login(owner, new)
+        with pytest.raises(psycopg.errors.AdminShutdown):
+            stolen.execute("select 1")
+    with opened(owner, f"{spec.role}_a", new.password) as session:
+        ensure_login(owner, new)
+        session.execute("select 1")
+
+
+def test_a_stolen_versions_sessions_end_before_anything_can_fail(owner: str, spec: LoginSpec) -> None:
+    """An update that ends half way is done again, and then nobody could tell a thief's session."""
+    ensure_login(owner, spec)
+    with opened(owner, f"{spec.role}_a", spec.password) as stolen:
+        with pytest.raises(LoginError, match="apply the migrations first"):
+            ensure_login(owner, replace(version(spec, 3), cut_off=True, group="no_such_group"))
+        with pytest.raises(psycopg.errors.AdminShutdown):
+            stolen.execute("select 1")
+
+    assert not opens(owner, spec)
 
 
 def test_role_of_somebody_else_is_left_alone(owner: str, spec: LoginSpec) -> None:

@@ -151,6 +151,16 @@ class TestLogins:
         assert "with groundwork:secrets.stall_database_password.version: 2 for now" in said
         assert "with groundwork:secrets.stall_database_password.accept: [1]" in explicit
 
+    def test_sessions_of_versions_that_stay_do_not_count(
+        self, reached_project: Project, login: dict[str, Any]
+    ) -> None:
+        """Whoever uses the version in use keeps no older one."""
+        more = {"secret_name": "stall_database_password", "login": "stall"}
+        with psycopg.connect(login["url"]):
+            said = reasons(inputs(reached_project, 1, 0, **more), inputs(reached_project, 1, **more))
+
+        assert said == ""
+
     def test_stolen_ones_are_cut_off(self, login: dict[str, Any]) -> None:
         """Whoever holds the password of a compromised login is thrown out in the same update."""
         with psycopg.connect(login["url"]) as stolen:

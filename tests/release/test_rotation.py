@@ -15,7 +15,7 @@ import pytest
 from tests.polling import until
 from tests.release.fix_release import GIVEN, given_value
 from tests.up.fix_cloud import plain_state
-from tests.up.fix_local import exported, resource
+from tests.up.fix_local import exported, resource, secret_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +96,7 @@ def _billing(version: int) -> str:
 
 def test_no_secret_is_found_in_plain(release: Release) -> None:
     """Not in state, its history and backups, output, arguments, containers, their logs, or their images."""
-    secrets = set(_secrets(release))
+    secrets = {*secret_values(exported(release)), release.emulator.token}
     places = {
         "state": plain_state(release),
         "output": "".join(release.said),
@@ -112,14 +112,6 @@ def test_no_secret_is_found_in_plain(release: Release) -> None:
     assert len(secrets) > len(OVERLAPPING) + len(GIVEN)
     assert [(name, one[:4]) for name, text in places.items() for one in secrets if one in text] == []
     assert [image for image in _images(release) if _is_in(release, image, secrets)] == []
-
-
-def _secrets(release: Release) -> Iterator[str]:
-    """Give every secret of the stack in clear."""
-    for one in exported(release)["deployment"]["resources"]:
-        if one["type"].endswith((":GeneratedSecret", ":GivenSecret")):
-            yield from json.loads(one["outputs"]["values"]["plaintext"]).values()
-    yield release.emulator.token
 
 
 def _arguments() -> Iterator[str]:
