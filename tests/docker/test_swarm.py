@@ -114,6 +114,17 @@ def test_a_bad_release_goes_back_and_is_judged_again(rolled: Rolled) -> None:
     assert (state.release, state.update) == ("v2", "completed")
 
 
+def test_an_update_that_was_killed_while_it_rolled_back(rolled: Rolled) -> None:
+    """The next one lets Swarm end it, rolls the release out again, and judges that, not what ran before."""
+    rolled.create("v1")
+    rolled.update("v2")
+    rolled.arrived()
+    swarm.go_back(rolled.service, "v1")
+
+    assert _prove(rolled, "v2", passed=PASSED).verdict == "pass"
+    assert swarm.look(rolled.service).release == "v2"
+
+
 def test_a_first_release_has_no_way_back(rolled: Rolled) -> None:
     """Nothing has passed before: it stays, and the message says why."""
     rolled.create("v1", errors=20)
