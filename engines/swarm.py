@@ -2,8 +2,8 @@
 
 Swarm keeps the spec before the last one as `PreviousSpec`. A rollback puts it in force and keeps the spec
 that it replaced as the previous one, so that a later update can put that back; a rollback that Swarm did by
-itself keeps none (measured with Docker 20.10). Which release a spec is of, its label says (`content.RELEASE`): other
-differences of a spec (a commit's name, a limit) make no other release of it.
+itself keeps none (measured with Docker 20.10). Which release a spec is of, its label says
+(`content.RELEASE`): other differences of a spec (a commit's name, a limit) make no other release of it.
 """
 
 from __future__ import annotations
