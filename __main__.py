@@ -14,6 +14,7 @@ from components import (
     operations,
     outputs,
     parity,
+    placing,
     runtime,
     schedule,
     secret,
@@ -24,8 +25,12 @@ from settings import Settings
 settings = Settings.load()
 
 own = secret.Bundle("own-secrets", secret.BundleArgs(generated=settings.secrets.platform))
-machine = host.place(
-    settings.host, {"app": settings.app, "agent": settings.agent}, own.current("fingerprint_key")
+machine = placing.place(
+    host.HostArgs(
+        spec=settings.host,
+        served={"app": settings.app, "agent": settings.agent},
+        fingerprint_key=own.current("fingerprint_key"),
+    )
 )
 
 project = supabase.Project(

@@ -131,11 +131,15 @@ def task(
 
 
 def update(order: str, monitor: float = _MONITOR_S) -> docker.ServiceUpdateConfigArgs:
-    """One at a time; the first that does not become healthy, or does not stay so, turns the update back."""
+    """One at a time; the first that does not become healthy, or does not stay so, turns the update back.
+
+    Without a pause between two: in it as many run as should, and the provider, which counts those that run of
+    any version, would call it done; the app would follow an agent of which some are still the old ones.
+    """
     return docker.ServiceUpdateConfigArgs(
         parallelism=1,
         order=order,
-        delay="2s",
+        delay="0s",
         monitor=duration(monitor),
         failure_action="rollback",
         max_failure_ratio="0.0",
@@ -176,7 +180,7 @@ def converged() -> docker.ServiceConvergeConfigArgs:
     return docker.ServiceConvergeConfigArgs(delay="1s", timeout="10m")
 
 
-def service_labels(labels: Mapping[str, str]) -> Sequence[docker.ServiceLabelArgs]:
+def service_labels(labels: Mapping[str, Text]) -> Sequence[docker.ServiceLabelArgs]:
     """Label the service itself, as `docker service ls --filter label=…` finds it."""
     return [docker.ServiceLabelArgs(label=label, value=value) for label, value in labels.items()]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -52,6 +52,10 @@ class DockerSpec(Protocol):
     @property
     def monitor(self) -> float:
         """Seconds that each new container is watched."""
+
+    @property
+    def platform(self) -> str | None:
+        """What the engines run, such as linux/amd64; None: what the machine of the update is."""
 
     @property
     def base_image(self) -> str | None:
@@ -237,33 +241,23 @@ class Host(Component):
         """Declare a service and say where it is reached."""
 
 
-def place(spec: HostSpec, served: Mapping[str, Placement], fingerprint_key: pulumi.Output[str]) -> Host:
-    """Declare the host that the stack asks for; see `HostArgs`."""
-    args = HostArgs(spec=spec, served=served, fingerprint_key=fingerprint_key)
-    # Loaded on demand: the Docker SDK alone takes longer to import than everything else here.
-    if spec.kind != "process":
-        from components import swarm  # noqa: PLC0415
+def released(args: ServiceArgs, key: pulumi.Output[str], base: str | None = None) -> pulumi.Output[str]:
+    """Give the digest of what is to be rolled out; of inputs only: a refresh changes nothing.
 
-        return swarm.SwarmHost("host", args)
-    from components import process  # noqa: PLC0415
-
-    return process.ProcessHost("host", args)
-
-
-def released(
-    args: ServiceArgs, key: pulumi.Output[str], resource: pulumi.CustomResource
-) -> pulumi.Output[str]:
-    """Give the digest of what is rolled out, once it is; of inputs only: a refresh changes nothing."""
+    Args:
+        args: the service.
+        key: keys the digest, for it is of secrets, too.
+        base: what its image is built on; None: what its Dockerfile says.
+    """
     told = pulumi.Output.all(key=key, environment=dict(args.environment), secrets=dict(args.secrets))
-    code = {"version": args.version, "image": args.containers.image}
-    digest = pulumi.Output.unsecret(
+    code = {"version": args.version, "base": base, "containers": asdict(args.containers)}
+    return pulumi.Output.unsecret(
         told.apply(
             lambda found: content.fingerprint(
                 found["key"], {**code, "environment": found["environment"], "secrets": found["secrets"]}
             )
         )
     )
-    return after(digest, resource)
 
 
 def after(value: Text, *resources: pulumi.CustomResource) -> pulumi.Output[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pulumi
 
 from components._base import Component
+from components.database import digests
 from providers.backup import RestorePoint as KeptPoint
 from providers.health import HealthGate
 
@@ -69,6 +71,7 @@ class RestorePoint(Component):
             **project.access,
             "folder": spec.dir,
             "layout": spec.layout,
+            "files": digests(Path(spec.dir)),
             "contract_after_s": spec.contract_after,
             "stack": pulumi.get_stack(),
             "log_urn": self.log_urn("RestorePoint", child),

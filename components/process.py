@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pulumi
 
-from components.host import Host, HostArgs, Service, ServiceArgs, released
+from components.host import Host, HostArgs, Service, ServiceArgs, after, released
 from providers.process import Process
 
 
@@ -41,7 +41,7 @@ class ProcessHost(Host):
             url=url,
             inside=process.url,
             version=process.version,
-            release=released(args, self._key, process),
+            release=after(released(args, self._key), process),
             way_back={},
             resource=process,
         )

@@ -52,13 +52,14 @@ class SwarmHost(Host):
 
     def run(self, name: str, args: ServiceArgs) -> Service:
         """Declare an image and a service of it."""
-        service = self._service(name, args)
+        release = released(args, self._key, self._spec.base_image if self._spec else None)
+        service = self._service(name, args, release)
         both = (service, self._proxy.service)
         return Service(
             url=after(args.public_url or self._published(name), *both),
             inside=after(self._proxy.inside(name), *both),
             version=after(args.version, service),
-            release=released(args, self._key, service),
+            release=after(release, service),
             way_back={"endpoint": self._endpoint, "service": f"{self._prefix}-{name}"},
             resource=service,
         )
@@ -75,16 +76,21 @@ class SwarmHost(Host):
         return f"{self._proxy.scheme}://{machine}:{self._served[name].port}"
 
     def _overlay(self) -> docker.Network:
+        """Make the network; an encrypted one is another one, for none can be changed."""
+        kind = "encrypted-network" if self._spec and self._spec.encrypt_network else "network"
+        names = {"network": self._prefix, "encrypted-network": f"{self._prefix}-encrypted"}
+        # The engine adds options of its own; the provider would take them for a change, and replace it.
+        settled = pulumi.ResourceOptions(ignore_changes=["options"])
         return docker.Network(
-            self.named("network"),
-            name=(self._spec and self._spec.network) or self._prefix,
+            self.named(kind),
+            name=(self._spec and self._spec.network) or names[kind],
             driver="overlay",
             attachable=True,
-            options={"encrypted": "true"} if self._spec and self._spec.encrypt_network else None,
-            opts=self._child(),
+            options={"encrypted": "true"} if kind == "encrypted-network" else None,
+            opts=pulumi.ResourceOptions.merge(self._child(), settled),
         )
 
-    def _service(self, name: str, args: ServiceArgs) -> docker.Service:
+    def _service(self, name: str, args: ServiceArgs, release: pulumi.Output[str]) -> docker.Service:
         commit, size = content.commit(Path(args.source)), args.containers
         names = _stored.named(name, self._prefix, args.secrets, self.under())
         labels = {
@@ -101,7 +107,8 @@ class SwarmHost(Host):
         return docker.Service(
             name,
             name=f"{self._prefix}-{name}",
-            labels=_containers.service_labels(labels),
+            # Of the service only: another release's name starts no container anew.
+            labels=_containers.service_labels({**labels, content.RELEASE: release}),
             task_spec=_containers.task(container, self._network.id, memory=size.memory, cpus=size.cpus),
             mode=_containers.replicated(size.replicas),
             endpoint_spec=_containers.endpoint({}),
@@ -122,7 +129,9 @@ class SwarmHost(Host):
             f"{name}-image",
             image_name=f"{registry}/{label}" if registry else label,
             build=docker.DockerBuildArgs(
-                context=args.source, args={"VERSION": args.version, "COMMIT": commit, **base}
+                context=args.source,
+                args={"VERSION": args.version, "COMMIT": commit, **base},
+                platform=self._spec.platform if self._spec else None,
             ),
             registry=_pushing(self._spec),
             skip_push=not registry,
@@ -132,8 +141,11 @@ class SwarmHost(Host):
 
 
 def _pulling(spec: DockerSpec | None) -> list[docker.ProviderRegistryAuthArgs] | None:
-    """Say how nodes log in to pull; None: they have logged in themselves."""
-    if not (spec and spec.registry and spec.registry_username):
+    """Say how nodes log in to pull: a Swarm gives them the login with the service; their own do not count.
+
+    Without a name, the provider looks the address up where `docker login` of this machine has written it.
+    """
+    if not (spec and spec.registry):
         return None
     address = spec.registry.partition("/")[0]
     return [

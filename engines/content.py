@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 DIGEST_LENGTH = 16
 UNKNOWN_COMMIT = "unknown"
+# Label of a service of a Swarm: the digest of all that was rolled out.
+RELEASE = "groundwork.release"
 _NEVER = {"__pycache__", ".DS_Store"}
 
 

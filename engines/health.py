@@ -120,13 +120,17 @@ def check(targets: Targets, *, transport: httpx.BaseTransport | None = None) -> 
 
 def _ask(client: httpx.Client, service: str, url: str, version: str | None) -> Look:
     """Ask one service; whatever is wrong becomes a failing check."""
+    status = 0
     try:
-        document = client.get(url).json()
-        return _read(service, document, version)
+        answer = client.get(url)
+        status = answer.status_code
+        return _read(service, answer.json(), version)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return _failed(service, f"{url} cannot be reached: {error or type(error).__name__}")
     except (ValueError, KeyError, TypeError, AttributeError):
-        return _failed(service, f"{url} answers without a health document; something else listens there")
+        # A proxy answers 503 while nothing runs behind it.
+        who = "nothing runs behind it" if status == 503 else "something else listens there"
+        return _failed(service, f"{url} answers without a health document (status {status}); {who}")
 
 
 def _failed(service: str, error: str) -> Look:

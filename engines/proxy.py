@@ -24,7 +24,7 @@ HARD_STOP_S = 60
 # Places for tasks; a service has twice its replicas while it is updated. A free place costs nothing.
 SLOTS = 32
 
-_PLAIN = re.compile(r"[A-Za-z0-9._:/\[\]-]+")
+_PLAIN = re.compile(r"[A-Za-z0-9_.:/\[\]-]+")
 _CIPHERS = ":".join(
     f"ECDHE-{signature}-{cipher}"
     for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
@@ -93,7 +93,7 @@ def configuration(
 def _word(text: str) -> str:
     if not _PLAIN.fullmatch(text):
         raise ValueError(
-            f"{text!r} cannot be written into HAProxy's configuration; use letters, digits, . : / -"
+            f"{text!r} cannot be written into HAProxy's configuration; use letters, digits, _ . : / -"
         )
     return text
 
@@ -129,11 +129,14 @@ defaults
     timeout http-keep-alive 60s
     # A kernel answers for a busy process too; who does not within this is gone.
     timeout connect 500ms
-    timeout queue 5s
+    timeout queue 30s
     timeout check 3s
     # Silence, not length: an answer that streams may take as long as it needs.
     timeout client 5m
     timeout server 5m
+    # More at once would not be quicker, only keep a container from answering at all: the rest waits here for
+    # whichever container is free, and `/ready` gets through.
+    default-server maxconn 128
     # One bad answer is enough to drain (404), one good one to serve; it takes three to be given up, for a
     # machine that is busy is not dead.
     default-server inter 1s fastinter 500ms downinter 500ms rise 1 fall 3

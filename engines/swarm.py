@@ -2,19 +2,18 @@
 
 Swarm keeps the spec before the last one as `PreviousSpec`. A rollback puts it in force and keeps the spec
 that it replaced as the previous one, so that a later update can put that back; a rollback that Swarm did by
-itself keeps none (measured with Docker 20.10). What runs is compared by a digest of its task template, which
-names secrets and never holds their values.
+itself keeps none (measured with Docker 20.10). Which release a spec is of, its label says
+(`content.RELEASE`): other differences of a spec (a commit's name, a limit) make no other release of it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from engines import content
 from engines.errors import GroundworkError
 from engines.release.verdict import Tasks
 
@@ -36,10 +35,17 @@ class SwarmError(GroundworkError):
 
 @dataclass(frozen=True)
 class Service:
-    """A service of a Swarm; `endpoint` is its engine's address (unix, tcp or ssh), `name` the service's."""
+    """A service of a Swarm.
+
+    Attributes:
+        endpoint: its engine's address (unix, tcp or ssh).
+        name: the service's.
+        release: which release of it should run.
+    """
 
     endpoint: str
     name: str
+    release: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,38 +53,39 @@ class State:
     """How a service is.
 
     Attributes:
-        digest: of what runs; the same for the same image, settings and secrets.
-        previous: digest of what ran before; empty: Swarm has kept nothing.
+        release: the one that runs, as its label says; empty: it says nothing.
+        previous: the one that ran before; empty: Swarm has kept nothing that says so.
+        is_wanted: what runs is what should run.
+        is_kept: Swarm has kept what ran before.
         update: state of the last rollout (`updating`, `completed`, `rollback_completed`, …); empty: none was.
         message: what Swarm says of it.
         tasks: how many instances run, and why others do not.
+        fallen: ids of all tasks that failed, as far as Swarm remembers.
     """
 
-    digest: str
+    release: str
     previous: str
+    is_wanted: bool
+    is_kept: bool
     update: str
     message: str
     tasks: Tasks
-
-    @property
-    def moving(self) -> bool:
-        """A rollout is under way."""
-        return self.update in {"updating", "rollback_started"}
+    fallen: frozenset[str] = frozenset()
 
     @property
     def complete(self) -> bool:
         """All instances run, and none is about to be replaced."""
-        return not self.moving and self.tasks.running >= self.tasks.wanted
+        return not self.tasks.moving and self.tasks.running >= self.tasks.wanted
 
     @property
     def given_up(self) -> bool:
         """Swarm does not try any more to run what was asked for."""
-        return self.went_back or self.update.startswith("paused")
+        return self.went_back or self.update.endswith("paused")
 
     @property
     def went_back(self) -> bool:
-        """What runs is not what was asked for last."""
-        return self.update.startswith("rollback")
+        """What should run was taken back, and what runs is another release."""
+        return self.update.startswith("rollback") and not self.is_wanted
 
 
 @contextmanager
@@ -105,55 +112,75 @@ def _engine(service: Service) -> Iterator[Any]:
             client.close()
 
 
-def look(service: Service) -> State:
+def look(service: Service, known: frozenset[str] = frozenset()) -> State:
     """Say how a service is.
+
+    Args:
+        service: the service.
+        known: ids of tasks whose failure says nothing any more.
 
     Raises:
         SwarmError: the engine is not reached, or has no such service.
     """
     with _engine(service) as client:
-        return _state(client.inspect_service(service.name), client.tasks({"service": service.name}))
+        found, tasks = client.inspect_service(service.name), client.tasks({"service": service.name})
+    return _state(service, found, tasks, known)
 
 
-def _state(found: dict[str, Any], tasks: list[dict[str, Any]]) -> State:
-    status = found.get("UpdateStatus") or {}
-    previous = found.get("PreviousSpec")
+def _state(
+    service: Service, found: dict[str, Any], tasks: list[dict[str, Any]], known: frozenset[str] = frozenset()
+) -> State:
+    status, previous = found.get("UpdateStatus") or {}, found.get("PreviousSpec") or {}
+    release = _release(found["Spec"])
+    is_wanted = release == service.release
+    stopped = _stopped(status, is_wanted=is_wanted, is_kept=bool(previous))
     return State(
-        digest=_digest(found["Spec"]),
-        previous=_digest(previous) if previous else "",
+        release=release,
+        previous=_release(previous),
+        is_wanted=is_wanted,
+        is_kept=bool(previous),
         update=str(status.get("State", "")),
         message=str(status.get("Message", "")),
-        tasks=_tasks(found, tasks),
+        tasks=_tasks(found, [one for one in tasks if one["ID"] not in known], stopped),
+        fallen=frozenset(one["ID"] for one in tasks if _has_failed(one)),
     )
 
 
-def _digest(spec: dict[str, Any]) -> str:
-    """Tell what runs from what ran; a count that only forces tasks to be made anew changes nothing of it."""
-    template = {key: value for key, value in spec["TaskTemplate"].items() if key != "ForceUpdate"}
-    return hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:16]
+def _release(spec: dict[str, Any]) -> str:
+    return str((spec.get("Labels") or {}).get(content.RELEASE, ""))
 
 
-def _tasks(found: dict[str, Any], tasks: list[dict[str, Any]]) -> Tasks:
+def _tasks(found: dict[str, Any], tasks: list[dict[str, Any]], stopped: str) -> Tasks:
     status = found.get("UpdateStatus") or {}
-    wanted = _wanted(found["Spec"]["Mode"], tasks)
     # Both times are the manager's; RFC 3339 in UTC sorts as text down to the second.
     since = str(status.get("StartedAt") or found["CreatedAt"])[:19]
     recent = sorted((one for one in tasks if one["CreatedAt"][:19] >= since), key=_created, reverse=True)
-    failures = [_failure(one) for one in recent if one["Status"]["State"] in {"failed", "rejected"}]
+    failures = [_failure(one) for one in recent if _has_failed(one)]
     running = [one for one in tasks if one["Status"]["State"] == one["DesiredState"] == "running"]
-    stopped = _stopped(status, is_kept=bool(found.get("PreviousSpec")))
-    return Tasks(wanted, len(running), tuple(dict.fromkeys(failures))[:_SHOWN], len(failures), stopped)
+    return Tasks(
+        wanted=_wanted(found["Spec"]["Mode"], tasks),
+        running=len(running),
+        failures=tuple(dict.fromkeys(failures))[:_SHOWN],
+        failed=len(failures),
+        stopped=stopped,
+        moving=status.get("State") in {"updating", "rollback_started"},
+    )
 
 
-def _stopped(status: dict[str, Any], *, is_kept: bool) -> str:
+def _has_failed(task: dict[str, Any]) -> bool:
+    return task["Status"]["State"] in {"failed", "rejected"}
+
+
+def _stopped(status: dict[str, Any], *, is_wanted: bool, is_kept: bool) -> str:
     """Say why a rollout is not under way any more though it was not completed; empty: that is not so."""
     state = str(status.get("State", ""))
-    if not state.startswith(("rollback", "paused")):
+    # Who asks for what runs has nothing against the rollback that brought it.
+    if not state.endswith("paused") and (is_wanted or not state.startswith("rollback")):
         return ""
     text = f"Swarm gave the rollout up ({state}: {status.get('Message', '')})"
     # Pulumi believes that it was rolled out, and nothing is left here to put in force again.
     hint = "; `scripts/pulumi refresh` makes the next update roll it out again"
-    return text if is_kept else text + hint
+    return text if is_wanted or is_kept else text + hint
 
 
 def _wanted(mode: dict[str, Any], tasks: list[dict[str, Any]]) -> int:
@@ -187,8 +214,8 @@ def settle(service: Service, timeout_s: float) -> State:
 
 def _waits(state: State, waited_s: float) -> bool:
     """Say whether a rollout is under way, or may be: Swarm needs a moment to begin one, and says nothing."""
-    is_silent = bool(state.previous) and not state.update
-    return state.moving or (is_silent and waited_s < _TO_BEGIN_S)
+    is_silent = state.is_kept and not state.update
+    return state.tasks.moving or (is_silent and waited_s < _TO_BEGIN_S)
 
 
 def go_back(service: Service, passed: str) -> bool:
@@ -196,16 +223,16 @@ def go_back(service: Service, passed: str) -> bool:
 
     Args:
         service: the service.
-        passed: digest of what passed.
+        passed: the release that passed.
 
     Raises:
         SwarmError: the engine is not reached, or refuses.
     """
-    return _change(service, lambda state: state.previous == passed != state.digest, {"rollback": "previous"})
+    return _change(service, lambda state: state.previous == passed != state.release, {"rollback": "previous"})
 
 
 def go_forth(service: Service) -> bool:
-    """Begin to put in force again what a rollback has replaced; tell whether there was something.
+    """Begin to put in force again what should run, if a rollback has replaced it; tell whether it is.
 
     A rollout like any other, no rollback: afterwards Swarm says that it is completed.
 
@@ -213,7 +240,9 @@ def go_forth(service: Service) -> bool:
         SwarmError: the engine is not reached, or refuses.
     """
     return _change(
-        service, lambda state: state.went_back and bool(state.previous), {"registryAuthFrom": "previous-spec"}
+        service,
+        lambda state: state.went_back and state.previous == service.release,
+        {"registryAuthFrom": "previous-spec"},
     )
 
 
@@ -222,7 +251,7 @@ def _change(service: Service, wanted: Callable[[State], bool], params: dict[str,
     for _ in range(_CONFLICTS):
         with _engine(service) as client:
             found = client.inspect_service(service.name)
-            if not wanted(_state(found, client.tasks({"service": service.name}))):
+            if not wanted(_state(service, found, client.tasks({"service": service.name}))):
                 return False
             # With `rollback`, Swarm takes the spec from its own memory, and reads this one only.
             spec = found["Spec"] if "rollback" in params else found["PreviousSpec"]
@@ -230,6 +259,7 @@ def _change(service: Service, wanted: Callable[[State], bool], params: dict[str,
                 f"{client.base_url}/v{client.api_version}/services/{found['ID']}/update",
                 params={**params, "version": found["Version"]["Index"]},
                 json=spec,
+                timeout=_REQUEST_TIMEOUT_S,
             )
             if answer.ok:
                 return True

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class RestorePointProvider(DatabaseProvider):
-    """Acts only when files are about to be applied to a database that has a history."""
+    """Acts only when files are about to be applied to a database that has a history.
+
+    Of a database that does not answer a preview nobody knows: then changed files make it look again.
+    """
 
     def check(self, olds: Props, news: Props) -> CheckResult:
         """Show the files that a restore point is made for; what is wrong with them, the migrations say."""
@@ -27,11 +30,12 @@ class RestorePointProvider(DatabaseProvider):
         except engines.migrations.MigrationError:
             return CheckResult({**news, "pending": {}}, [])
         plan = _access.preview(olds, news, lambda dsn: engines.migrations.inspect(dsn, folder))
-        return CheckResult({**news, "pending": _due(news, plan) if plan else {}}, [])
+        return CheckResult({**news, "pending": _due(news, plan)} if plan else news, [])
 
-    def diff(self, _id: str, _olds: Props, news: Props) -> DiffResult:
+    def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
         """Ask for an update when there is something to come back from; other settings change nothing."""
-        return DiffResult(changes=bool(news.get("pending")), replaces=[])
+        is_unknown = "pending" not in news and news.get("files") != olds.get("files")
+        return DiffResult(changes=bool(news.get("pending")) or is_unknown, replaces=[])
 
     def create(self, props: Props) -> CreateResult:
         """Have a restore point made, if files are pending."""

@@ -13,7 +13,7 @@ import engines
 from providers._crud import EngineProvider, Props, changed_keys, plain, reporter
 
 if TYPE_CHECKING:
-    from engines.release import Passed, Release
+    from engines.release import Release
 
 # How the gate looks, not what it looks at: another limit does not put a release to the proof again.
 _MANNERS = frozenset(
@@ -22,7 +22,7 @@ _MANNERS = frozenset(
         "min_requests", "timeout_s", "window_s",
     }
 )  # fmt: skip
-_RELEASE = ("app_release", "agent_release")
+_SERVICES = ("app", "agent")
 
 
 class HealthGateProvider(EngineProvider):
@@ -52,19 +52,13 @@ def _passed(olds: Props, props: Props) -> dict[str, Any]:
         "checked_at": passed.checked_at,
         "released_at": _released_at(olds, props),
         "release": release.id,
-        "passed": _digests(olds, passed),
     }
 
 
 def _released_at(olds: Props, props: Props) -> str:
     """Say when this pair of services passed first; other things that make the gate act do not count."""
-    is_same = all(olds.get(name) == props[name] for name in _RELEASE)
+    is_same = all(olds.get(f"{name}_release") == props[f"{name}_release"] for name in _SERVICES)
     return str((olds.get("released_at") if is_same else None) or datetime.now(UTC).isoformat())
-
-
-def _digests(olds: Props, passed: Passed) -> dict[str, str]:
-    """Keep what is known of a service that could not be asked; its engine refuses to go back to another."""
-    return {**olds.get("passed", {}), **passed.digests}
 
 
 def _release(olds: Props, props: Props) -> Release:
@@ -81,7 +75,7 @@ def _release(olds: Props, props: Props) -> Release:
         times=engines.release.Times(timeout_s=float(props["timeout_s"]), window_s=float(props["window_s"])),
         accept=props["accept"],
         services=_services(props),
-        passed=dict(olds.get("passed", {})),
+        passed={name: str(olds[f"{name}_release"]) for name in _SERVICES if f"{name}_release" in olds},
     )
 
 
@@ -99,8 +93,12 @@ def _targets(props: Props) -> engines.health.Targets:
 
 
 def _services(props: Props) -> dict[str, engines.swarm.Service]:
-    ways = {name: props[f"{name}_way_back"] for name in ("app", "agent")}
-    return {name: engines.swarm.Service(way["endpoint"], way["service"]) for name, way in ways.items() if way}
+    ways = {name: props[f"{name}_way_back"] for name in _SERVICES}
+    return {
+        name: engines.swarm.Service(way["endpoint"], way["service"], props[f"{name}_release"])
+        for name, way in ways.items()
+        if way
+    }
 
 
 class HealthGate(Resource, module="groundwork", name="HealthGate"):

@@ -52,12 +52,14 @@ class MigrationsProvider(DatabaseProvider):
         except engines.migrations.MigrationError as error:
             return CheckResult(news, [CheckFailure("", str(error))])
         plan = _access.preview(olds, news, lambda dsn: engines.migrations.inspect(dsn, folder))
-        pending = {} if plan is None else {file.file: file.phase for file in _due(news, plan)}
-        if plan and plan.history.unverified and news["verify"]:
-            pending[_VERIFICATION] = news["phase"]
         _announce(news, folder, plan, known=olds.get("files", {}))
-        refusals = (*plan.refusals, *_behind(news, plan)) if plan else ()
-        failures = [CheckFailure("", text) for text in refusals]
+        if plan is None:
+            # Nothing pending is another answer than none.
+            return CheckResult(news, [])
+        pending = {file.file: file.phase for file in _due(news, plan)}
+        if plan.history.unverified and news["verify"]:
+            pending[_VERIFICATION] = news["phase"]
+        failures = [CheckFailure("", text) for text in (*plan.refusals, *_behind(news, plan))]
         return CheckResult({**news, "pending": pending}, failures)
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
@@ -126,10 +128,14 @@ def _holds(props: Props) -> bool:
 
 
 def _asked(olds: Props, news: Props) -> list[str]:
-    """List what an update is needed for: what is pending, but for what is held back and known to be."""
+    """List what an update is needed for: what is pending, but for what is held back and known to be.
+
+    And what is known to be held back, and is not there any more: should it come again, it waits anew.
+    """
     pending = list(news.get("pending", ()))
+    gone = [name for name in olds.get("held", {}) if "pending" in news and name not in pending]
     if news["phase"] != "contract" or not _holds(news) or not pending:
-        return pending
+        return pending + gone
     clocks, report = _clocks(olds, _folder(news), pending), reporter(news)
     held = _held_back(news, clocks)
     for name in held:
@@ -137,7 +143,7 @@ def _asked(olds: Props, news: Props) -> list[str]:
     for name in clocks.keys() - set(held):
         report(f"pending: {name}")
     known = olds.get("held", {})
-    return [name for name in pending if name not in held or known.get(name) != clocks[name]]
+    return gone + [name for name in pending if name not in held or known.get(name) != clocks[name]]
 
 
 def _clocks(olds: Props, folder: Folder, pending: Iterable[str]) -> dict[str, str]:
@@ -215,8 +221,8 @@ def _applied(
     plan = engines.migrations.inspect(dsn, folder)
     held = _waiting(folder, olds, props, plan)
     options = _options(props, plan, held)
-    waited = {file.file for file in _due(props, plan)} & olds.get("held", {}).keys() - held.keys()
-    if props.get("restore_point") and waited:
+    waited = [file for file in _due(props, plan) if file.file not in held]
+    if props.get("restore_point") and props["phase"] == "contract" and _holds(props) and waited:
         # When the update with these files was made is long ago, and so is its restore point.
         backup.keep(props, plan)
     outcome = engines.migrations.apply(dsn, folder, options=options, report=reporter(props))

@@ -21,17 +21,21 @@ class Docker(Section):
     registry: Registry | None = None
     """Where images are pushed, such as registry.example.com/product; absent, they stay on the engine."""
     registry_username: Text | None = None
-    """Who pushes, and who pulls on every node; absent, whoever `docker login` was done as."""
+    """Who pushes, and who pulls on every node; absent, whoever `docker login` was done as here."""
     registry_password: Secret | None = None
     """The password of registry_username, encrypted."""
     network: (
         Annotated[str, like(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "named by letters, digits, _, . and -")] | None
     ) = None
-    """Name of the network that joins the services; absent, groundwork-STACK."""
+    """Name of the network that joins the services; absent, groundwork-STACK (-encrypted)."""
     encrypt_network: bool = False
     """Encrypt what goes from node to node (IPsec; costs throughput)."""
     monitor: Seconds = 5.0
     """How long each new container has to stay healthy before an update counts it as good."""
+    platform: Annotated[str, like("linux/[a-z0-9]+(/v[0-9]+)?", "a platform such as linux/amd64")] | None = (
+        None
+    )
+    """What the engines run; absent, images are built for what the machine of the update is."""
     base_image: Text | None = None
     """What images are built on, best by digest; absent, what their Dockerfiles say."""
 

@@ -66,11 +66,12 @@ def restore_pitr(body: RestorePitr, project: Project) -> None:
 @router.post("/restore-point", status_code=201)
 def make_restore_point(body: NewRestorePoint, project: Project, projects: AllProjects) -> dict[str, Any]:
     """Record a restore point; it is done by the next look."""
-    points = project.things.get(_POINTS, {})
-    if body.name in points:
-        raise ApiError(400, f"Restore point {body.name} already exists")
     done = {"name": body.name, "status": "AVAILABLE", "completed_on": datetime.now(UTC).isoformat()}
-    projects.store.keep(project.ref, _POINTS, {**points, body.name: done})
+    with projects.store.lock:
+        points = projects.store.get(project.ref).things.get(_POINTS, {})
+        if body.name in points:
+            raise ApiError(400, f"Restore point {body.name} already exists")
+        projects.store.keep(project.ref, _POINTS, {**points, body.name: done})
     return {**done, "status": "PENDING", "completed_on": None}
 
 

@@ -13,14 +13,17 @@ from engines.release.verdict import judge
 from engines.release.watch import Times, watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from engines.health import Targets
     from engines.release.verdict import Evidence, Policy, Verdict
 
-# The app needs what its agent gives: it goes back first.
+# The app needs what its agent gives: it goes back first, and forth last.
 _BACK = ("app", "agent")
+_FORTH = ("agent", "app")
 _POLL_S = 0.5
+# As long as an update waits for one (components/_containers.py).
+_ROLLOUT_S = 600.0
 # A rollback replaces instances that are known to start.
 _BACK_S = 120.0
 _GREETING_S = 15.0
@@ -50,7 +53,7 @@ class Release:
         times: how long it is watched.
         accept: id of a release that may pass although nobody can tell.
         services: what runs on a Swarm, by `app` and `agent`; others have no way back.
-        passed: digest of what passed last, by service; empty: nothing did.
+        passed: the releases that passed last, by service; empty: none did.
     """
 
     id: str
@@ -70,13 +73,11 @@ class Passed:
         status: `healthy` or `degraded`, or `unhealthy` where it was accepted unseen.
         verdict: `pass`, or `accepted`.
         checked_at: when, ISO 8601 UTC.
-        digests: of what runs on a Swarm, by service.
     """
 
     status: str
     verdict: str
     checked_at: str
-    digests: Mapping[str, str]
 
 
 def prove(release: Release, report: Callable[[str], None]) -> Passed:
@@ -89,30 +90,22 @@ def prove(release: Release, report: Callable[[str], None]) -> Passed:
     Raises:
         ReleaseError: it failed and was taken back where that is possible, or nobody can tell and it stays.
     """
-    began = time.monotonic()
+    fallen = {name: state.fallen for name, state in _look(release, report, {}).items()}
     is_given_up = _put_forth(release, report)
-    left_s = release.times.timeout_s - (time.monotonic() - began)
     # What the platform has given up does not become healthy by waiting.
-    times = replace(release.times, timeout_s=0.0 if is_given_up else max(left_s, 0.0))
+    times = replace(release.times, timeout_s=0.0) if is_given_up else release.times
     degraded = release.policy.allow_degraded
     evidence = watch(release.targets, times, allow_degraded=degraded, report=report)
-    states = _look(release, report)
+    states = _look(release, report, fallen)
     evidence = replace(evidence, tasks={name: state.tasks for name, state in states.items()})
-    verdict = judge(evidence, release.policy)
-    digests = {name: state.digest for name, state in states.items()}
-    return _concluded(release, evidence, verdict, digests, report)
+    return _concluded(release, evidence, judge(evidence, release.policy), report)
 
 
 def _concluded(
-    release: Release,
-    evidence: Evidence,
-    verdict: Verdict,
-    digests: Mapping[str, str],
-    report: Callable[[str], None],
+    release: Release, evidence: Evidence, verdict: Verdict, report: Callable[[str], None]
 ) -> Passed:
     if verdict.kind == "fail":
-        done = [_taken_back(release, name, report) for name in _BACK if name in release.services]
-        raise ReleaseError(_failed(release, verdict, done), verdict)
+        raise ReleaseError(_failed(release, verdict, _all_back(release, report)), verdict)
     if verdict.kind == "inconclusive" and release.accept != release.id:
         raise ReleaseError(_unsure(release, verdict), verdict)
     for reason in verdict.reasons:
@@ -120,7 +113,7 @@ def _concluded(
     statuses = {look.status for look in evidence.last.values()}
     status = next(one for one in ("unhealthy", "degraded", "healthy") if one in statuses)
     kind = "accepted" if verdict.reasons else "pass"
-    return Passed(status, kind, datetime.now(UTC).isoformat(), digests)
+    return Passed(status, kind, datetime.now(UTC).isoformat())
 
 
 def _put_forth(release: Release, report: Callable[[str], None]) -> bool:
@@ -130,54 +123,79 @@ def _put_forth(release: Release, report: Callable[[str], None]) -> bool:
         Whether the platform has given one of them up.
     """
     given_up = False
-    for name, service in release.services.items():
+    for name, service in _in_order(release, _FORTH):
         try:
-            state = swarm.settle(service, release.times.timeout_s)
+            state = swarm.settle(service, _ROLLOUT_S)
             if state.went_back and swarm.go_forth(service):
                 report(f"{name} was rolled back before; it is rolled out again")
-                state = swarm.settle(service, release.times.timeout_s)
+                state = swarm.settle(service, _ROLLOUT_S)
             given_up |= state.given_up
         except swarm.SwarmError as error:
             report(str(error))
     return given_up
 
 
-def _look(release: Release, report: Callable[[str], None]) -> dict[str, swarm.State]:
+def _in_order(release: Release, order: Sequence[str]) -> list[tuple[str, swarm.Service]]:
+    return [(name, release.services[name]) for name in order if name in release.services]
+
+
+def _look(
+    release: Release, report: Callable[[str], None], fallen: Mapping[str, frozenset[str]]
+) -> dict[str, swarm.State]:
+    """Look at all services; of one that this release leaves as it was, what fell before says nothing."""
     found = {}
     for name, service in release.services.items():
+        is_new = service.release != release.passed.get(name)
+        known = frozenset() if is_new else fallen.get(name, frozenset())
         try:
-            found[name] = swarm.look(service)
+            found[name] = swarm.look(service, known)
         except swarm.SwarmError as error:
             report(str(error))
     return found
 
 
-def _taken_back(release: Release, name: str, report: Callable[[str], None]) -> str:
-    """Take one service back, and say what was done."""
-    service, passed = release.services[name], release.passed.get(name, "")
+def _all_back(release: Release, report: Callable[[str], None]) -> list[str]:
+    """Take everything back, and say what was done; an app that stays may need the agent that it came with."""
+    done, is_back = [], True
+    for name, service in _in_order(release, _BACK):
+        if is_back:
+            text, is_back = _taken_back(name, service, release.passed.get(name, ""), report)
+        else:
+            text = "not rolled back, because the app that runs may need it"
+        done.append(f"{name}: {text}")
+    return done
+
+
+def _taken_back(
+    name: str, service: swarm.Service, passed: str, report: Callable[[str], None]
+) -> tuple[str, bool]:
+    """Take one service back; say what was done, and whether what passed before runs."""
     try:
         state = swarm.look(service)
         if state.went_back:
             state = swarm.settle(service, _BACK_S)
         if not passed:
-            return f"{name}: no release of it has passed yet, so there is none to go back to"
-        if state.digest == passed:
-            return f"{name}: what runs is what passed before"
+            return "no release of it has passed yet, so there is none to go back to", False
+        if state.release == passed:
+            return "what runs is what passed before", True
         if not swarm.go_back(service, passed):
-            return f"{name}: the engine no longer has what passed before, so it was not rolled back"
-        report(f"rolling {name} back to what passed before")
-        return f"{name}: {_arrived(service)}"
+            return "the engine no longer has what passed before, so it was not rolled back", False
     except swarm.SwarmError as error:
-        return f"{name}: not rolled back: {error}"
+        return f"not rolled back: {error}", False
+    report(f"rolling {name} back to what passed before")
+    return _arrived(service)
 
 
-def _arrived(service: swarm.Service) -> str:
+def _arrived(service: swarm.Service) -> tuple[str, bool]:
     deadline = time.monotonic() + _BACK_S
-    while not (state := swarm.look(service)).complete and time.monotonic() < deadline:
-        time.sleep(_POLL_S)
-    tasks = state.tasks
-    runs = f"{tasks.running} of {tasks.wanted} instances run"
-    return f"rolled back to what passed before; {runs}" if state.complete else f"is being rolled back; {runs}"
+    try:
+        while not (state := swarm.look(service)).complete and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+    except swarm.SwarmError as error:
+        return f"is being rolled back, and cannot be asked any more: {error}", False
+    runs = f"{state.tasks.running} of {state.tasks.wanted} instances run"
+    text = "rolled back to what passed before" if state.complete else "is being rolled back"
+    return f"{text}; {runs}", state.complete
 
 
 def _running(targets: Targets) -> str:

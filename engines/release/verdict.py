@@ -70,6 +70,7 @@ class Tasks:
         failures: of the last rollout, in words, newest first, each kind once.
         failed: how many instances failed since that rollout began.
         stopped: why the rollout was given up by the platform; empty: it was not.
+        moving: a rollout is still under way.
     """
 
     wanted: int
@@ -77,6 +78,7 @@ class Tasks:
     failures: tuple[str, ...] = ()
     failed: int = 0
     stopped: str = ""
+    moving: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class Evidence:
         settled: both services were well for a whole window.
         elapsed_s: for how long they were watched.
         last: the last look at each service.
+        degraded: not healthy at each look of that window.
         answered: services that answered at least once.
         traffic: what each service counted in the window; absent where it does not say.
         probes: of the window, in order.
@@ -97,6 +100,7 @@ class Evidence:
     settled: bool
     elapsed_s: float
     last: Mapping[str, Look]
+    degraded: bool = False
     answered: frozenset[str] = frozenset()
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
     probes: tuple[Probe, ...] = ()
@@ -190,6 +194,8 @@ def _tasks(evidence: Evidence, _policy: Policy) -> Iterator[Finding]:
             yield Finding(f"{text}, {tasks.failed} failed: {'; '.join(tasks.failures)}", is_fault=True)
         elif tasks.running < tasks.wanted:
             yield Finding(f"{text}, and none has failed", is_fault=False)
+        if tasks.moving:
+            yield Finding(f"{service}: its rollout is still under way", is_fault=False)
 
 
 def _fails(tasks: Tasks, *, settled: bool) -> bool:
@@ -229,7 +235,9 @@ def _failing(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
         )
         # It stays above the limit even if all that was not seen had been well.
         least = policy.max_error_rate * max(counted.requests, policy.min_requests)
-        yield Finding(text, is_fault=counted.errors >= _LEAST_ERRORS and counted.errors > least)
+        is_proven = counted.errors >= _LEAST_ERRORS and counted.errors > least
+        # Where a neighbour is away, the answers that need it fail with any release.
+        yield Finding(text, is_fault=is_proven and not evidence.degraded)
 
 
 def _slow(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
@@ -245,7 +253,8 @@ def _slow(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
         f"at most {_SLOW_SHARE:.0%} may take longer than {limit_s:.3g} s"
     )
     least = _SLOW_SHARE * max(timed, policy.min_requests)
-    yield Finding(text, is_fault=slow >= _LEAST_ERRORS and slow > least)
+    is_proven = slow >= _LEAST_ERRORS and slow > least
+    yield Finding(text, is_fault=is_proven and not evidence.degraded)
 
 
 def _slower(evidence: Evidence, limit_s: float) -> tuple[int, int, float]:

@@ -39,21 +39,30 @@ class _Window:
     """What is seen while everything is well, in one stretch."""
 
     began: float
+    degraded: bool = False
     probes: list[Probe] = field(default_factory=list)
     begun: dict[str, dict[str, Traffic]] = field(default_factory=dict)
     counted: dict[str, list[tuple[str, Traffic]]] = field(default_factory=dict)
 
-    def add(self, look: Look, *, is_new: bool) -> None:
+    def add(self, look: Look) -> None:
         """Take what a service counted; an instance that started meanwhile had counted nothing before."""
+        self.degraded |= look.status != "healthy"
         if look.traffic is None:
             return
-        if is_new:
+        if _is_new(look, self.began):
             self.begun.setdefault(look.service, {}).setdefault(look.instance, Traffic())
         self.counted.setdefault(look.service, []).append((look.instance, look.traffic))
 
     def traffic(self) -> dict[str, Traffic]:
         """Give what each service counted."""
         return {name: added(looks, self.begun.get(name, {})) for name, looks in self.counted.items()}
+
+
+def _is_new(look: Look, since: float) -> bool:
+    """Say whether an instance started after a moment of the monotonic clock; who does not tell did not."""
+    if look.age_s is None or not look.instance:
+        return False
+    return look.age_s < time.monotonic() - since
 
 
 class _Watch:
@@ -86,13 +95,8 @@ class _Watch:
         """Remember who answered, and which instances started since everything was well at first."""
         self._answered |= {look.service for look in found.looks if look.answered}
         for look in found.looks:
-            if self._is_new(look):
+            if self._settled_at is not None and _is_new(look, self._settled_at):
                 self._started.setdefault(look.service, set()).add(look.instance)
-
-    def _is_new(self, look: Look) -> bool:
-        if self._settled_at is None or look.age_s is None or not look.instance:
-            return False
-        return look.age_s < time.monotonic() - self._settled_at
 
     def _watched(self, found: Report, window_s: float) -> bool:
         """Take one good look; tell whether the window is over."""
@@ -102,7 +106,7 @@ class _Watch:
             self._window = _Window(now)
             self._say(f"{found.status}; watching for {window_s:g} s")
         for look in found.looks:
-            self._window.add(look, is_new=self._is_new(look))
+            self._window.add(look)
         if self._has_probe and (probe := ask(self._targets.app_url)):
             self._window.probes.append(probe)
         else:
@@ -126,6 +130,7 @@ class _Watch:
             settled=settled,
             elapsed_s=time.monotonic() - self._began,
             last={look.service: look for look in found.looks},
+            degraded=window.degraded,
             answered=frozenset(self._answered),
             traffic=window.traffic(),
             probes=tuple(window.probes),

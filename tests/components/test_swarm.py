@@ -75,6 +75,8 @@ def test_a_release_starts_the_new_before_it_ends_the_old(prod: Declared, service
     assert inputs["updateConfig"]["order"] == inputs["rollbackConfig"]["order"] == "start-first"
     assert inputs["updateConfig"]["failureAction"] == "rollback"
     assert inputs["updateConfig"]["parallelism"] == 1
+    # In a pause the provider would see as many as it wants, and take some of the old ones for the new.
+    assert inputs["updateConfig"]["delay"] == "0s"
     assert inputs["mode"]["replicated"]["replicas"] == 3
     assert runs["healthcheck"]["tests"][0] == "CMD"
     assert "/ready" in runs["healthcheck"]["tests"][-1]
@@ -139,12 +141,36 @@ def test_an_image_says_what_it_is_built_of(prod: Declared) -> None:
 
     assert image["imageName"] == f"{REGISTRY}/groundwork-prod-app:{built['VERSION']}"
     assert set(built) == {"VERSION", "COMMIT"}
+    assert image["build"]["platform"] == "linux/amd64"
     assert image["skipPush"] is False
     assert container(prod, "app")["image"] == "registry.example.com/x@sha256:1"
     assert {one["label"] for one in container(prod, "app")["labels"]} == {
         "org.opencontainers.image.version",
         "org.opencontainers.image.revision",
     }
+
+
+def test_a_service_says_which_release_it_is_and_the_gate_knows_it(prod: Declared) -> None:
+    """The gate finds by its label what passed; a label of the containers would start them anew."""
+    [gate] = prod.of("HealthGate").values()
+    labels = {one["label"]: one["value"] for one in prod.of("Service")["app"]["labels"]}
+
+    assert labels["groundwork.release"] == gate["app_release"]
+    assert "groundwork.release" not in str(container(prod, "app"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"app": {"memory": "1GiB"}}, {"app": {"replicas": 5}}, {"host": {"docker": {"base_image": DIGEST}}}],
+)
+def test_how_containers_run_is_part_of_a_release(changes: dict[str, Any]) -> None:
+    """A limit that is too low, or another base, breaks a service as well as new code does."""
+    one_engine = {"kind": "docker", "docker": {}}
+    host = {"host": {**one_engine, **changes.get("host", {})}}
+    [before] = on_one_engine().of("HealthGate").values()
+    [after] = declare(changes={**changes, **host}).of("HealthGate").values()
+
+    assert before["app_release"] != after["app_release"]
 
 
 def test_an_image_by_its_digest_is_not_built() -> None:
@@ -165,6 +191,7 @@ def test_one_engine_needs_no_registry() -> None:
 
     assert image["imageName"].startswith("groundwork-prod-app:")
     assert image["skipPush"] is True
+    assert "platform" not in image["build"]
     assert image["build"]["args"]["BASE"] == "python:3.12-slim-bookworm@sha256:1"
     assert found.of("docker")["host-engine"]["host"] == "unix:///var/run/docker.sock"
 
@@ -195,21 +222,38 @@ def test_a_login_of_the_registry_is_used_both_ways() -> None:
     assert "registry.example.com" in pulls
 
 
-def test_the_network_is_joined_by_its_id_and_encrypted_on_demand() -> None:
-    """The engine tells the id, so that looking again finds no change."""
-    found = on_one_engine(docker={"encrypt_network": True, "network": "inner"})
+def test_nodes_get_the_login_of_who_updates(prod: Declared) -> None:
+    """Without one in the settings the provider takes what `docker login` wrote; nodes' own does not count."""
+    logins = json.loads(prod.of("docker")["host-engine"]["registryAuth"])
 
-    assert found.of("Network")["host-network"] == {
-        "name": "inner",
-        "driver": "overlay",
-        "attachable": True,
-        "options": {"encrypted": "true"},
-    }
+    assert logins == [{"address": "registry.example.com"}]
+    assert "registry" not in prod.of("Image")["app-image"]
+
+
+def test_images_that_stay_need_no_login() -> None:
+    """One engine pulls nothing."""
+    assert "registryAuth" not in on_one_engine().of("docker")["host-engine"]
+
+
+def test_the_network_is_joined_by_its_id() -> None:
+    """The engine tells the id, so that looking again finds no change."""
+    found = on_one_engine(docker={"network": "inner"})
+
+    assert found.of("Network") == {"host-network": {"name": "inner", "driver": "overlay", "attachable": True}}
     assert found.of("Service")["app"]["taskSpec"]["networksAdvanceds"] == [{"id": "host-network-id"}]
 
 
-def test_the_proxy_comes_before_the_services(prod: Declared) -> None:
-    """Who takes a service's address finds the proxy there."""
+def test_an_encrypted_network_is_another_one() -> None:
+    """No network can become encrypted: a new one takes the place of the old one, under a name of its own."""
+    found = on_one_engine(docker={"encrypt_network": True}).of("Network")
+
+    assert set(found) == {"host-encrypted-network"}
+    assert found["host-encrypted-network"]["name"] == "groundwork-prod-encrypted"
+    assert found["host-encrypted-network"]["options"] == {"encrypted": "true"}
+
+
+def test_the_app_comes_after_the_proxy_and_the_agent(prod: Declared) -> None:
+    """Who takes a service's address finds both there: the service and the proxy, which is the way to it."""
     order = [name for name, (kind, _) in prod.resources.items() if kind.endswith(":Service")]
 
     assert set(order) == {"proxy", "agent", "app"}

@@ -6,6 +6,7 @@ a machine and kept; delete the image `groundwork-test/python` to have it made an
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import shutil
 import subprocess
@@ -32,13 +33,20 @@ def ensure(client: docker.DockerClient) -> str:
         FileNotFoundError: there is no debootstrap.
         subprocess.CalledProcessError: it failed, as without root or network; its output tells why.
     """
-    with (Path(tempfile.gettempdir()) / "groundwork-test-base.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone():
         try:
             client.images.get(BASE)
         except docker.errors.ImageNotFound:
             _make(client)
     return BASE
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Prepare the engine while no other process of this machine's tests does."""
+    with (Path(tempfile.gettempdir()) / "groundwork-test-base.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _make(client: docker.DockerClient) -> None:

@@ -44,8 +44,9 @@ def engine() -> Iterator[docker.DockerClient]:
     if client is None:
         pytest.skip(f"no Docker engine answers: {reason}")
     with contextlib.closing(client):
-        if client.info()["Swarm"]["LocalNodeState"] != "active":
-            client.swarm.init(advertise_addr="127.0.0.1")
+        with base.alone():
+            if client.info()["Swarm"]["LocalNodeState"] != "active":
+                client.swarm.init(advertise_addr="127.0.0.1")
         yield client
 
 
@@ -77,11 +78,12 @@ def base_image(engine: docker.DockerClient) -> str:
 @pytest.fixture(scope="session")
 def machine_address(engine: docker.DockerClient) -> str:
     """Give the address by which containers reach servers of this machine that listen on it."""
-    return address_of_this_machine(engine)
+    with base.alone():
+        return address_of_this_machine(engine)
 
 
 def address_of_this_machine(engine: docker.DockerClient) -> str:
-    """Give the machine's address on the network that all containers of a Swarm share; made if missing."""
+    """Give the machine's address on the network that a Swarm's containers share; made if it is missing."""
     try:
         bridge = engine.networks.get(_BRIDGE)
     except docker.errors.NotFound:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import uuid
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
-import docker
-
-from engines import ports, swarm
+from engines import content, ports, swarm
 from tests.polling import until
 
-IMAGE = "gwtest-python:bookworm"
-ENDPOINT = "unix:///var/run/docker.sock"
+# Where the engine of the tests is.
+ENDPOINT = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
 # Answers with its version; ERRORS of a hundred requests fail, by its own word. Ends when it is told to.
 PROGRAM = """
 import json, os, signal, sys
@@ -39,43 +37,34 @@ HTTPServer(("", 8000), Handler).serve_forever()
 QUICK = {"Parallelism": 1, "Monitor": 500_000_000, "Order": "stop-first"}
 
 
-def engine() -> str:
-    """Say why there is no Swarm with the image; empty: there is."""
-    try:
-        client = docker.APIClient(base_url=ENDPOINT, version="auto", timeout=10)
-        is_swarm = client.info()["Swarm"]["LocalNodeState"] == "active"
-        client.inspect_image(IMAGE)
-        client.close()
-    except (docker.errors.DockerException, OSError) as error:
-        return f"no Docker engine with {IMAGE} answers: {error}"
-    return "" if is_swarm else "the Docker engine is in no Swarm"
-
-
 @dataclass
 class Rolled:
     """One service of the Swarm.
 
     Attributes:
-        client: the engine.
+        client: the engine's low-level client.
+        image: has Python.
         name: of the service.
         port: where it listens on this machine.
     """
 
     client: Any
-    name: str = field(default_factory=lambda: f"gate-{uuid.uuid4().hex[:8]}")
+    image: str
+    name: str
     port: int = field(default_factory=ports.free_port)
 
     @property
     def service(self) -> swarm.Service:
-        """Give it as the gate gets it."""
+        """Give it as the gate gets it; which release should run is the test's."""
         return swarm.Service(ENDPOINT, self.name)
 
-    def spec(self, version: str, errors: int = 0, **update: Any) -> dict[str, Any]:
-        """Say what is to run."""
+    def spec(self, version: str, errors: int = 0, commit: str = "", **update: Any) -> dict[str, Any]:
+        """Say what is to run; each version is a release of its own."""
         container = {
-            "Image": IMAGE,
+            "Image": self.image,
             "Command": ["python3", "-c", PROGRAM],
             "Env": [f"VERSION={version}", f"ERRORS={errors}"],
+            "Labels": {"commit": commit},
         }
         restart = {"Condition": "any", "Delay": 100_000_000}
         published = {
@@ -83,6 +72,7 @@ class Rolled:
         }  # fmt: skip
         return {
             "Name": self.name,
+            "Labels": {content.RELEASE: version},
             "TaskTemplate": {"ContainerSpec": container, "RestartPolicy": restart},
             "Mode": {"Replicated": {"Replicas": 1}},
             "UpdateConfig": {**QUICK, **update},
@@ -95,10 +85,17 @@ class Rolled:
         self._post("create", {}, self.spec(version, errors))
         return self.arrived()
 
-    def update(self, version: str, errors: int = 0, **update: Any) -> None:
-        """Roll another version out."""
+    def update(self, version: str, errors: int = 0, commit: str = "", **update: Any) -> None:
+        """Roll another version out, or the same of another commit."""
         index = self.client.inspect_service(self.name)["Version"]["Index"]
-        self._post(f"{self.name}/update", {"version": index}, self.spec(version, errors, **update))
+        self._post(f"{self.name}/update", {"version": index}, self.spec(version, errors, commit, **update))
+
+    def end(self) -> None:
+        """Kill what runs, and wait for what Swarm starts in its place."""
+        [container] = self.client.containers(filters={"label": f"com.docker.swarm.service.name={self.name}"})
+        self.client.kill(container["Id"])
+        until(lambda: swarm.look(self.service).fallen, what="a task that failed")
+        until(lambda: swarm.look(self.service).complete, what="another task")
 
     def arrived(self) -> swarm.State:
         """Wait until a rollout is done, and say how the service is."""
@@ -115,9 +112,3 @@ class Rolled:
 
 def _is_done(state: swarm.State) -> bool:
     return state.complete and bool(state.update or not state.previous)
-
-
-def gone(client: Any, name: str) -> None:
-    """Remove a service, if it is there."""
-    if client.services({"name": name}):
-        client.remove_service(name)

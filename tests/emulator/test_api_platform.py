@@ -317,3 +317,21 @@ def test_whole_configuration_is_that_of_the_sections(platform_project: Project) 
     assert found["database"]["network_restrictions"]["allowed_cidrs"] == [{"address": "::/0", "type": "v6"}]
     assert found["auth"] == ask(platform_project, "GET", "config/auth").json()
     assert found["api"]["max_rows"] == ask(platform_project, "GET", "postgrest").json()["max_rows"]
+
+
+def test_restore_points_at_once_lose_none(platform_project: Project) -> None:
+    """Of one name, one is made; of several names, all are there."""
+    path = "database/backups/restore-point"
+    names = [f"at-once-{number}" for number in range(6)] + ["the-same"] * 6
+    together = threading.Barrier(len(names), timeout=60)
+
+    def make(name: str) -> int:
+        together.wait()
+        return ask(platform_project, "POST", path, {"name": name}).status_code
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        statuses = list(pool.map(make, names))
+    found = [ask(platform_project, "GET", f"{path}?name={name}").status_code for name in set(names)]
+
+    assert sorted(statuses) == [201] * 7 + [400] * 5
+    assert set(found) == {200}

@@ -59,14 +59,17 @@ class Task(ThreadingHTTPServer):
         swallow: take a request and close the connection without an answer.
         seen: method and path of each request but those for /ready.
         asked_while_draining: how often /ready was answered by 404.
+        door: what requests for /held wait for.
     """
 
     daemon_threads = True
+    request_queue_size = 512
 
     def __init__(self, address: str, port: int) -> None:
         """Listen and serve."""
         self.ready, self.swallow, self.asked_while_draining = True, False, 0
         self.seen: list[tuple[str, str]] = []
+        self.door = threading.Event()
         super().__init__((address, port), _Serve)
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
@@ -90,6 +93,8 @@ class _Serve(BaseHTTPRequestHandler):
             return
         self.server.seen.append((self.command, self.path))
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path == "/held":
+            self.server.door.wait(60)
         if self.server.swallow:
             self.close_connection = True
             return

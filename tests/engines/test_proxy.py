@@ -79,6 +79,13 @@ class TestText:
         assert "WARNING" not in said
         assert "NOTICE" not in said
 
+    @needs_haproxy
+    def test_every_name_of_a_stack_is_a_name_of_tasks(self, tmp_path: Path) -> None:
+        """Stacks may have capitals and underscores in their names, and so have their services."""
+        route = proxy.Route(name="app", tasks="tasks.product-My_stack-app", port=8000, listen=8000)
+
+        assert "WARNING" not in checked(tmp_path, proxy.configuration([route]))
+
     def test_without_a_certificate_there_is_no_tls(self) -> None:
         """A port for TLS is opened only when there is something to show there."""
         assert "8443" not in proxy.configuration([ROUTE])
@@ -128,6 +135,17 @@ class TestReleases:
         assert {one.result() for one in gets} == {200}
         assert {one.result() for one in posts} == {200}
 
+    def test_what_is_too_much_at_once_waits_at_the_proxy(self, running_front: Front) -> None:
+        """A task gets only as much as it can bear, and everybody is answered in the end."""
+        with ThreadPoolExecutor(300) as callers:
+            asked = [callers.submit(running_front.ask, "/held") for _ in range(300)]
+            until(lambda: _held(running_front) == [128, 128], what="full tasks")
+            for task in running_front.tasks:
+                task.door.set()
+
+        assert {one.result() for one in asked} == {200}
+        assert sum(_held(running_front)) == 300
+
     def test_when_all_tasks_drain_they_still_serve(self, running_front: Front) -> None:
         """Where nobody is left who is ready, a task that still answers is better than none."""
         for task in running_front.tasks:
@@ -135,6 +153,10 @@ class TestReleases:
         until(lambda: all(task.asked_while_draining >= 2 for task in running_front.tasks), what="checks")
 
         assert {running_front.ask() for _ in range(20)} == {200}
+
+
+def _held(front: Front) -> list[int]:
+    return [task.seen.count(("GET", "/held")) for task in front.tasks]
 
 
 @needs_haproxy

@@ -84,6 +84,20 @@ def test_files_that_are_held_back_get_theirs_when_they_run(pointed: Project, fol
     stored = dict(MigrationsProvider().create(contract).outs or {})
     assert _points(pointed) == 0
 
+    # Also one that got another name in the meantime.
+    (folder / "002_b.sql").rename(folder / "003_b.sql")
     stored["held"] = {"002_b.sql": "2020-01-01T00:00:00+00:00"}
     done = dict(MigrationsProvider().update("id", stored, contract).outs or {})
-    assert (done["latest"], _points(pointed)) == ("002", 1)
+    assert (done["latest"], _points(pointed)) == ("003", 1)
+
+
+def test_a_database_that_did_not_answer_is_asked_again(pointed: Project, folder: Path) -> None:
+    """Changed files may be applied in this update, so it looks for itself whether they are pending."""
+    provider, props = RestorePointProvider(), _props(pointed, folder, files={"001_a.sql": "1"})
+    away = {**props, "api_url": "http://127.0.0.1:1"}
+    stored = dict(provider.create(props).outs or {})
+    news = provider.check({}, {**away, "files": {"001_a.sql": "1", "002_b.sql": "2"}}).inputs
+    same = provider.check({}, away).inputs
+
+    assert provider.diff("id", stored, news).changes
+    assert not provider.diff("id", stored, same).changes

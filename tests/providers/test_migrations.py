@@ -152,6 +152,32 @@ def test_an_edited_file_waits_anew_and_a_renamed_one_does_not(
     assert _updated(renamed, contract)["held"]["003_b.sql"] > stored["held"]["002_b.sql"]
 
 
+def test_a_file_that_was_taken_away_waits_anew_when_it_comes_back(
+    contract: dict[str, Any], tmp_path: Path
+) -> None:
+    """A release was taken back with its files: the clients of the one before are at work again."""
+    stored = _ago(_updated({}, contract), minutes=61)
+    text = (tmp_path / "002_b.sql").read_text()
+    (tmp_path / "002_b.sql").unlink()
+    stored = _updated(stored, contract)
+    (tmp_path / "002_b.sql").write_text(text)
+
+    again = _updated(stored, contract)
+
+    assert stored["held"] == {}
+    assert (again["latest"], list(again["held"])) == ("001", ["002_b.sql"])
+
+
+def test_a_database_that_is_not_asked_says_nothing_of_what_waits(contract: dict[str, Any]) -> None:
+    """A preview without the database is no reason to begin anew."""
+    stored = _updated({}, contract)
+    away = {**contract, "dsn": "postgresql://nobody@127.0.0.1:1/none?connect_timeout=1"}
+    news = MigrationsProvider().check({}, away).inputs
+
+    assert "pending" not in news
+    assert not MigrationsProvider().diff("id", stored, {**news, "dsn": stored["dsn"]}).changes
+
+
 def test_files_behind_one_that_waits_wait_too(contract: dict[str, Any], tmp_path: Path) -> None:
     """Files run in order, so one whose time has come stays behind one whose time has not."""
     stored = _updated({}, contract)

@@ -122,6 +122,38 @@ def test_a_release_with_errors_is_taken_back_by_the_gate(release: Release) -> No
     assert release.outputs()["migrations"]["latest"] == "095"
 
 
+def test_what_was_taken_back_stays_back_when_the_code_is_reverted(release: Release) -> None:
+    """A refresh tells Pulumi of it, so the app has nothing to do; then the agent alone is released."""
+    before = release.health("app")["version"]
+    release.edit("workloads/app/main.py", PROBE, ERRORS + PROBE)
+    with pytest.raises(auto.CommandError):
+        release.up()
+    release.stack.refresh()
+    release.edit("workloads/app/main.py", ERRORS, "")
+    release.edit("workloads/agent/main.py", '"""', '"""Alone. ')
+    with release.under_load():
+        release.up()
+
+    assert release.health("app")["version"] == before
+    assert release.outputs()["health"]["verdict"] == "pass"
+
+
+def test_a_secret_that_goes_bad_is_taken_back(release: Release) -> None:
+    """The one before is still there for the release before, and the same update passes once it may."""
+    before = release.live("app")["Spec"]["TaskTemplate"]["ContainerSpec"]["Secrets"]
+    release.give("mail_api_key", 2)
+    release.set("health.max_latency", "1ms")
+    with release.under_load():
+        with pytest.raises(auto.CommandError) as caught:
+            release.up()
+        assert release.live("app")["Spec"]["TaskTemplate"]["ContainerSpec"]["Secrets"] == before
+        release.set("health.max_latency", "10s")
+        release.up()
+
+    assert "app: rolled back to what passed before; 2 of 2 instances run" in str(caught.value)
+    assert release.live("app")["Spec"]["TaskTemplate"]["ContainerSpec"]["Secrets"] != before
+
+
 def test_a_session_of_the_database_that_ends_costs_no_request(release: Release) -> None:
     """The platform restarts its pooler, or ends a session: pools open another one and ask again."""
     with release.under_load():

@@ -60,6 +60,11 @@ class TestProblems:
                 "host.docker.registry: must be a registry and a path",
             ),
             ("host", {"proxy": {"redirect_port": 99999}}, "host.proxy.redirect_port: must be less than"),
+            (
+                "host",
+                {"kind": "docker", "docker": {"platform": "amd64"}},
+                "host.docker.platform: must be a platform such as linux/amd64",
+            ),
             ("app", {"image": "app:latest"}, "app.image: must be an image by its digest"),
             ("app", {"memory": "512MB"}, 'app.memory: must be a size such as "512MiB" or "2GiB"'),
             ("app", {"memory": 512}, 'app.memory: must be a size such as "512MiB" or "2GiB"'),

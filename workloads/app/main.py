@@ -47,6 +47,8 @@ MAIL_KEY = Secret(
 DATABASE_URL = SETTINGS.database_url.get_secret_value()
 PASSWORD = Secret("database_password", {CURRENT: SecretStr(password_of(DATABASE_URL))}, USES.note)
 HELD = [secret for secret in (SHARED, SESSION_KEY, BILLING, MAIL_KEY, PASSWORD) if secret.versions]
+# Who streams an answer for minutes must not keep others, the health check among them, from the agent.
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
 TITLES = {401: "Not signed in", 402: "Not enough credits", 403: "Not allowed", 404: "Not found"}
 
 
@@ -58,7 +60,7 @@ async def _lifespan(api: FastAPI) -> AsyncIterator[None]:
     state.billing_secret = BILLING
     state.store = Store(DATABASE_URL, "app", lambda: PASSWORD.used(CURRENT))
     await state.store.open()
-    async with USES.kept(state.store), httpx.AsyncClient() as client:
+    async with USES.kept(state.store), httpx.AsyncClient(limits=LIMITS) as client:
         state.agent = Agent(client, SETTINGS.agent_url, SHARED)
         state.project = Project(client, SETTINGS.supabase_url, SETTINGS.supabase_anon_key)
         yield
