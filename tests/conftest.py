@@ -27,8 +27,8 @@ pytest_plugins = [
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run what starts the real engine last, on Docker at the very end: quick failures come first.
 
-    What uses Docker runs folder by folder where tests run side by side: a folder's tests share what takes long to
-    start, and two products under load at once would only measure the machine.
+    What uses Docker runs folder by folder where tests run side by side: what takes long to start is shared,
+    and two products under load at once would only measure the machine.
     """
     items.sort(key=lambda item: [item.get_closest_marker(name) is not None for name in ("docker", "engine")])
     for item in items:
