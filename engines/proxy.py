@@ -134,9 +134,6 @@ defaults
     # Silence, not length: an answer that streams may take as long as it needs.
     timeout client 5m
     timeout server 5m
-    # More at once would not be quicker, only keep a container from answering at all: they wait here, where
-    # another container that is free takes them, and `/ready` gets through.
-    default-server maxconn 128
     # More at once would not be quicker, only keep a container from answering at all: the rest waits here for
     # whichever container is free, and `/ready` gets through.
     default-server maxconn 128

@@ -27,7 +27,7 @@ class Docker(Section):
     network: (
         Annotated[str, like(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "named by letters, digits, _, . and -")] | None
     ) = None
-    """Name of the network that joins the services; absent, groundwork-STACK or groundwork-STACK-encrypted."""
+    """Name of the network that joins the services; absent, groundwork-STACK (-encrypted)."""
     encrypt_network: bool = False
     """Encrypt what goes from node to node (IPsec; costs throughput)."""
     monitor: Seconds = 5.0

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import pytest
+import pytest
 
 pytest_plugins = [
     "tests.fix_postgres",
@@ -28,5 +25,12 @@ pytest_plugins = [
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what starts the real engine last, on Docker at the very end: quick failures come first."""
+    """Run what starts the real engine last, on Docker at the very end: quick failures come first.
+
+    What uses Docker runs folder by folder where tests run side by side: what takes long to start is shared,
+    and two products under load at once would only measure the machine.
+    """
     items.sort(key=lambda item: [item.get_closest_marker(name) is not None for name in ("docker", "engine")])
+    for item in items:
+        if item.get_closest_marker("docker"):
+            item.add_marker(pytest.mark.xdist_group(item.path.parent.name))

@@ -110,7 +110,7 @@ class Release(Program):
         self.set(f"secrets.{name}.version", str(version))
 
     @contextlib.contextmanager
-    def under_load(self, rate: int = 50) -> Iterator[load.Load]:
+    def under_load(self, rate: int = 25) -> Iterator[load.Load]:
         """Ask for everything `rate` times a second; in the end each request must have been answered."""
         with load.running(self.probe, rate) as running:
             until(running.shots, what="a first answer")
