@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PASSED = {"app": "v1"}
 # A busy machine takes its time until a program ends; Swarm acts on it as soon as it does.
-SLOW = {"Monitor": 20_000_000_000}
+LONG = 20_000_000_000
 pytestmark = pytest.mark.docker
 
 
@@ -154,7 +154,7 @@ def test_a_crash_loop_goes_back_with_the_reason(rolled: Rolled) -> None:
     """Tasks that end are named with their exit code, and what passed before serves again."""
     rolled.create("v1")
     _prove(rolled, "v1")
-    rolled.update("crash", **SLOW, FailureAction="pause")
+    rolled.update("crash", Monitor=LONG, FailureAction="pause")
 
     error = _refused(rolled, "crash", passed=PASSED)
 
@@ -167,7 +167,7 @@ def test_a_rollout_that_swarm_took_back_fails(rolled: Rolled) -> None:
     """Swarm was quicker: the release failed all the same, and the message says how to have it again."""
     rolled.create("v1")
     _prove(rolled, "v1")
-    rolled.update("crash", **SLOW, FailureAction="rollback", MaxFailureRatio=0)
+    rolled.update("crash", Monitor=LONG, FailureAction="rollback", MaxFailureRatio=0)
 
     error = _refused(rolled, "crash", passed=PASSED)
 
@@ -202,7 +202,7 @@ def test_who_asks_for_what_ran_before_does_not_get_the_bad_release_again(rolled:
 def test_a_rollback_of_swarm_says_nothing_against_what_was_asked_for(rolled: Rolled) -> None:
     """It took a bad release back, the code was reverted, and then another service is released."""
     rolled.create("v1")
-    rolled.update("crash", **SLOW, FailureAction="rollback", MaxFailureRatio=0)
+    rolled.update("crash", Monitor=LONG, FailureAction="rollback", MaxFailureRatio=0)
     until(lambda: swarm.look(rolled.service).update == "rollback_completed", what="Swarm's rollback")
 
     assert _prove(rolled, "v1", passed=PASSED).verdict == "pass"
