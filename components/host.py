@@ -241,16 +241,16 @@ class Host(Component):
         """Declare a service and say where it is reached."""
 
 
-def released(args: ServiceArgs, key: pulumi.Output[str], base: str | None = None) -> pulumi.Output[str]:
+def released(args: ServiceArgs, key: pulumi.Output[str], *ground: str | None) -> pulumi.Output[str]:
     """Give the digest of what is to be rolled out; of inputs only: a refresh changes nothing.
 
     Args:
         args: the service.
         key: keys the digest, for it is of secrets, too.
-        base: what its image is built on; None: what its Dockerfile says.
+        ground: what its image is built on and for, beyond its Dockerfile.
     """
     told = pulumi.Output.all(key=key, environment=dict(args.environment), secrets=dict(args.secrets))
-    code = {"version": args.version, "base": base, "containers": asdict(args.containers)}
+    code = {"version": args.version, "ground": ground, "containers": asdict(args.containers)}
     return pulumi.Output.unsecret(
         told.apply(
             lambda found: content.fingerprint(

@@ -52,7 +52,7 @@ class SwarmHost(Host):
 
     def run(self, name: str, args: ServiceArgs) -> Service:
         """Declare an image and a service of it."""
-        release = released(args, self._key, self._spec.base_image if self._spec else None)
+        release = released(args, self._key, *_ground(self._spec))
         service = self._service(name, args, release)
         both = (service, self._proxy.service)
         return Service(
@@ -138,6 +138,10 @@ class SwarmHost(Host):
             opts=self._child(),
         )
         return image.repo_digest
+
+
+def _ground(spec: DockerSpec | None) -> tuple[str | None, ...]:
+    return (spec.base_image, spec.platform) if spec else ()
 
 
 def _pulling(spec: DockerSpec | None) -> list[docker.ProviderRegistryAuthArgs] | None:
