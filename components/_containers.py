@@ -72,8 +72,8 @@ def workload(
         secrets=[_secret_file(name, secret, _USER) for name, secret in secrets.items()],
         healthcheck=docker.ServiceTaskSpecContainerSpecHealthcheckArgs(
             tests=["CMD", "python", "-IS", "-c", _ASK.format(port=PORT)],
-            # It ends what hangs for minutes, not what is slow: under load a container that is ended only makes
-            # the others slower. Whether one gets requests is for the proxy to say, in moments.
+            # It ends what hangs for minutes, not what is slow: under load, ending one makes the others slower.
+            # Whether one gets requests is for the proxy to say, in moments.
             interval="5s",
             timeout="20s",
             start_period="1m",
