@@ -72,7 +72,7 @@ def workload(
         secrets=[_secret_file(name, secret, _USER) for name, secret in secrets.items()],
         healthcheck=docker.ServiceTaskSpecContainerSpecHealthcheckArgs(
             tests=["CMD", "python", "-IS", "-c", _ASK.format(port=PORT)],
-            # It ends what hangs for minutes, not what is slow: under load, ending one makes the others slower.
+            # It ends what hangs for minutes, not what is slow: under load, fewer containers are slower still.
             # Whether one gets requests is for the proxy to say, in moments.
             interval="5s",
             timeout="20s",
