@@ -24,6 +24,7 @@ pytest_plugins = [
 ]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run what starts the real engine last, on Docker at the very end: quick failures come first.
 
@@ -31,6 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     and two products under load at once would only measure the machine.
     """
     items.sort(key=lambda item: [item.get_closest_marker(name) is not None for name in ("docker", "engine")])
+    # First of all hooks: xdist reads the groups in its own.
     for item in items:
         if item.get_closest_marker("docker"):
             item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
