@@ -21,6 +21,7 @@ import docker
 import httpx
 from pulumi import automation as auto
 
+from engines import content
 from tests import load
 from tests.docker import base
 from tests.docker.fix_docker import address_of_this_machine
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 RATE = 200
 QUIET_S = 20
+PLANTED = 'raise SystemExit("planted")\n'
 SECRET = "agent_shared_secret"  # noqa: S105 - a name
 
 
@@ -49,11 +51,17 @@ class Story:
         """Change nothing."""
         time.sleep(QUIET_S)
 
-    def new_image(self) -> None:
-        """Exchange the containers of both services."""
+    def change(self) -> None:
+        """Change both services, and build their images: here for want of a machine that builds."""
         for name in ("app", "agent"):
             self._release.edit(f"workloads/{name}/main.py", '"""', f'"""{name}: new. ')
-        self._release.up()
+            self._build(name)
+
+    def _build(self, name: str) -> None:
+        """Build an image as the update will: that finds it built."""
+        folder = self._release.folder / "workloads" / name
+        given = {"VERSION": content.digest([folder]), "COMMIT": content.commit(folder), "BASE": base.BASE}
+        self._release.docker.images.build(path=str(folder), buildargs=given)
 
     def rotate(self) -> None:
         """Raise the version of every secret."""
@@ -85,16 +93,19 @@ class Story:
     def _running(self) -> set[str]:
         return {one.id for name in ("app", "agent") for one in self._release.containers(name)}
 
+    def break_app(self) -> None:
+        """Make the app end when it starts, and build its image."""
+        self._release.edit("workloads/app/main.py", "api = FastAPI(", f"{PLANTED}api = FastAPI(")
+        self._build("app")
+
     def fail(self) -> None:
         """Roll out an image that does not start; the Swarm turns it back."""
-        planted = 'raise SystemExit("planted")\n'
-        self._release.edit("workloads/app/main.py", "api = FastAPI(", f"{planted}api = FastAPI(")
         try:
             self._release.up()
         except auto.CommandError as error:
             if "non-zero exit" not in str(error):
                 raise
-            self._release.edit("workloads/app/main.py", planted, "")
+            self._release.edit("workloads/app/main.py", PLANTED, "")
         else:
             raise AssertionError("an image that does not start was rolled out")
 
@@ -120,7 +131,7 @@ class Story:
         return True
 
 
-def tell(running: load.Load, steps: dict[str, Callable[[], None]]) -> None:
+def tell(running: load.Load, steps: dict[str, Callable[[], object]]) -> None:
     """Run the steps under the load and print what callers felt in each."""
     spans: dict[str, tuple[float, float]] = {}
     for name, step in steps.items():
@@ -148,12 +159,14 @@ def main(rate: int) -> None:
             until(running.shots, what="a first answer")
             # Updates come from elsewhere than the Swarm: here they may take only what the product leaves.
             os.nice(19)
-            steps = {
+            steps: dict[str, Callable[[], object]] = {
                 "quiet": story.quiet,
-                "new image": story.new_image,
+                "images built here": story.change,
+                "new image": release.up,
                 "every secret rotated": story.rotate,
                 "expand and contract": story.migrate,
                 "replicas killed": story.kill,
+                "another built": story.break_app,
                 "image that fails": story.fail,
                 "retirement": story.retire,
             }

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
 
 pytest_plugins = [
     "tests.fix_postgres",
@@ -24,15 +27,6 @@ pytest_plugins = [
 ]
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what starts the real engine last, on Docker at the very end: quick failures come first.
-
-    What uses Docker runs folder by folder where tests run side by side: what takes long to start is shared,
-    and two products under load at once would only measure the machine.
-    """
+    """Run what starts the real engine last, on Docker at the very end: quick failures come first."""
     items.sort(key=lambda item: [item.get_closest_marker(name) is not None for name in ("docker", "engine")])
-    # First of all hooks: xdist reads the groups in its own.
-    for item in items:
-        if item.get_closest_marker("docker"):
-            item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
