@@ -26,9 +26,11 @@ _MONITOR_S = 5.0
 _PROXY_MEMORY = 256 << 20
 _SCRATCH_BYTES = 64 << 20
 _CONFIGURATION = "/usr/local/etc/haproxy/haproxy.cfg"
+# The check's own patience, and what starting it may take besides on a machine that is out of breath.
+_ANSWER_S, _START_S = 15, 5
 # Without a shell, curl or Python's site packages: cheap enough to ask every few seconds.
 _ASK = (
-    "import socket, sys; s = socket.create_connection(('127.0.0.1', {port}), 5); "
+    "import socket, sys; s = socket.create_connection(('127.0.0.1', {port}), {answer}); "
     "s.sendall(b'GET /ready HTTP/1.0\\r\\n\\r\\n'); sys.exit(b' 200 ' not in s.recv(64))"
 )
 
@@ -42,6 +44,11 @@ def duration(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     parts = ((hours, "h"), (minutes, "m"), (rest, "s"))
     return "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"
+
+
+def ready_check(port: int = PORT) -> list[str]:
+    """Give the command that asks a service at `/ready`, and ends with 0 if it answers 200."""
+    return ["python", "-IS", "-c", _ASK.format(port=port, answer=_ANSWER_S)]
 
 
 def workload(
@@ -71,11 +78,11 @@ def workload(
         mounts=[_scratch()],
         secrets=[_secret_file(name, secret, _USER) for name, secret in secrets.items()],
         healthcheck=docker.ServiceTaskSpecContainerSpecHealthcheckArgs(
-            tests=["CMD", "python", "-IS", "-c", _ASK.format(port=PORT)],
+            tests=["CMD", *ready_check()],
             # It ends what hangs for minutes, not what is slow: under load, fewer containers are slower still.
             # Whether one gets requests is for the proxy to say, in moments.
             interval="5s",
-            timeout="20s",
+            timeout=duration(_ANSWER_S + _START_S),
             start_period="1m",
             retries=6,
         ),

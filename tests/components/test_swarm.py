@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from components._containers import duration
+from components._containers import duration, ready_check
 from tests.components.fix_mocks import Declared, run_program, stack_config
 
 if TYPE_CHECKING:
@@ -272,3 +276,38 @@ def test_a_second_run_declares_the_same(prod: Declared) -> None:
 def test_durations_are_written_as_the_engine_writes_them(seconds: float, text: str) -> None:
     """Another spelling of the same would be shown as a change for ever."""
     assert duration(seconds) == text
+
+
+class _Ready(BaseHTTPRequestHandler):
+    """Answers `/ready` with the status that the test wants, and everything else with 500."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.send_response(int(self.server.status) if self.path == "/ready" else 500)  # type: ignore[attr-defined]
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(("status", "code"), [(200, 0), (404, 1), (503, 1)])
+def test_the_health_check_is_good_for_200_only(status: int, code: int) -> None:
+    """The command that containers run asks a real server."""
+    with HTTPServer(("127.0.0.1", 0), _Ready) as server:
+        server.status = status  # type: ignore[attr-defined]
+        answering = threading.Thread(target=server.handle_request)
+        answering.start()
+        done = subprocess.run([sys.executable, *ready_check(server.server_port)[1:]], check=False)
+        answering.join()
+
+    assert done.returncode == code
+
+
+def test_a_container_is_ended_after_minutes_only(prod: Declared) -> None:
+    """What counts is what the check itself waits for, which must be less than the engine gives it."""
+    check = prod.of("Service")["app"]["taskSpec"]["containerSpec"]["healthcheck"]
+    interval, limit = (int(check[name].removesuffix("s")) for name in ("interval", "timeout"))
+    patience = int(check["tests"][-1].partition("), ")[2].partition(")")[0])
+
+    assert patience < limit
+    assert check["retries"] * (interval + patience) >= 120
