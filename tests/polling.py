@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], timeout_s: float = 30, *, what: str = "a true answer") -> T:
+def until(condition: Callable[[], T], timeout_s: float = 120, *, what: str = "a true answer") -> T:
     """Ask again and again until the answer is true, and give it; fail the test after `timeout_s` seconds."""
     deadline = time.monotonic() + timeout_s
     while not (answer := condition()):

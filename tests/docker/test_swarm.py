@@ -150,7 +150,7 @@ def test_what_passed_long_ago_is_not_guessed(rolled: Rolled) -> None:
     assert "runs now: agent v3" in str(error)
 
 
-def test_a_crash_loop_goes_back_with_the_reason(rolled: Rolled) -> None:
+def test_a_program_that_ends_at_once_goes_back_with_the_reason(rolled: Rolled) -> None:
     """Tasks that end are named with their exit code, and what passed before serves again."""
     rolled.create("v1")
     _prove(rolled, "v1")
