@@ -97,12 +97,7 @@ def _engine(service: Service) -> Iterator[Any]:
 
     client = None
     try:
-        client = docker.APIClient(
-            base_url=service.endpoint,
-            version="auto",
-            timeout=_REQUEST_TIMEOUT_S,
-            use_ssh_client=service.endpoint.startswith("ssh:"),
-        )
+        client = _connect(service.endpoint)
         yield client
     except (docker.errors.DockerException, RequestException, OSError, ValueError) as error:
         text = f"the Docker engine at {service.endpoint} does not do it for {service.name}: {error}"
@@ -110,6 +105,17 @@ def _engine(service: Service) -> Iterator[Any]:
     finally:
         if client is not None:
             client.close()
+
+
+def _connect(endpoint: str) -> Any:
+    # Loaded on demand, as above.
+    if endpoint.startswith("ssh:"):
+        from engines import ssh  # noqa: PLC0415
+
+        return ssh.connect(endpoint, _REQUEST_TIMEOUT_S)
+    import docker  # noqa: PLC0415
+
+    return docker.APIClient(base_url=endpoint, version="auto", timeout=_REQUEST_TIMEOUT_S)
 
 
 def look(service: Service, known: frozenset[str] = frozenset()) -> State:

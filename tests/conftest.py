@@ -23,6 +23,7 @@ pytest_plugins = [
     "tests.interop.fix_tools",
     "tests.engines.migrations.fix_twin",
     "tests.docker.fix_docker",
+    "tests.docker.fix_ssh",
     "tests.release.fix_release",
 ]
 

@@ -66,8 +66,8 @@ class Rolled:
             "Env": [f"VERSION={version}", f"ERRORS={errors}"],
             "Labels": {"commit": commit},
         }
-        # A restart may find the port still "in use"; a rollback at that moment stands still for a minute, waiting
-        # for this task, which never ran, to end (moby 20.10).
+        # A restart may find the port still "in use"; a rollback at that moment stands still for a minute,
+        # waiting for this task, which never ran, to end (moby 20.10).
         condition = "none" if version == "crash" else "any"
         restart = {"Condition": condition, "Delay": 100_000_000}
         published = {

@@ -9,6 +9,9 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 import docker
+from requests.exceptions import RequestException
+
+from engines import ssh
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 HTTP_NOT_FOUND = 404
 # What is in use is asked again in this rhythm.
 INTERVAL_S = 0.2
+# So long one answer may take; a build says nothing while a step of it runs.
+PATIENCE_S = 300.0
 # So long something in use is waited for: its last user may be on its way out.
 IN_USE_PATIENCE_S = 30.0
 
@@ -50,12 +55,8 @@ class Engine:
         """
         if not hasattr(self._thread, "client"):
             try:
-                self._thread.client = docker.APIClient(
-                    base_url=self._host,
-                    version="auto",
-                    use_ssh_client=True,
-                )
-            except docker.errors.DockerException as error:
+                self._thread.client = _connect(self._host)
+            except (docker.errors.DockerException, RequestException) as error:
                 raise DockerError(f"no Docker engine answers: {error}") from error
         return self._thread.client
 
@@ -123,6 +124,13 @@ class Engine:
         patience_s = IN_USE_PATIENCE_S
         if not patiently(is_gone, patience_s):
             raise DockerError(f"{what} cannot be deleted, {patience_s:g} s long it was in use: {refused}")
+
+
+def _connect(host: str | None) -> docker.APIClient:
+    # The official plugin runs ssh as well.
+    if host and host.startswith("ssh:"):
+        return ssh.connect(host, PATIENCE_S)
+    return docker.APIClient(base_url=host, version="auto", timeout=PATIENCE_S)
 
 
 def _in_use(message: str) -> bool:

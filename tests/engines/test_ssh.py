@@ -1,0 +1,77 @@
+"""What is run to reach an engine behind ssh, and what is said when that fails."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from requests.exceptions import RequestException
+
+from engines import ports, ssh, swarm
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "command"),
+    [
+        ("ssh://host", ("ssh", "host")),
+        ("ssh://deploy@host.example.com", ("ssh", "-l", "deploy", "host.example.com")),
+        ("ssh://deploy@host:2222", ("ssh", "-l", "deploy", "-p", "2222", "host")),
+    ],
+)
+def test_command(endpoint: str, command: tuple[str, ...]) -> None:
+    """User and port are options, as ssh takes them."""
+    assert ssh.command_for(endpoint) == command
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "ssh://",
+        "http://host",
+        "ssh://-oProxyCommand=x",
+        "ssh://me:secret@host",
+        "ssh://host:port",
+        "ssh://-x@host",
+    ],
+)
+def test_what_is_no_address_is_refused(endpoint: str) -> None:
+    """An option in place of a host or a user, a password, or no host at all: ssh is not started."""
+    with pytest.raises(ValueError, match=r"ssh://USER@HOST|[Pp]ort"):
+        ssh.command_for(endpoint)
+
+
+def test_nobody_listens() -> None:
+    """The error has ssh's words and the command to try."""
+    if shutil.which("ssh") is None:
+        pytest.skip("no ssh")
+    port = ports.free_port()
+    with pytest.raises(swarm.SwarmError) as caught:
+        swarm.look(swarm.Service(f"ssh://me@127.0.0.1:{port}", "app"))
+
+    assert "Connection refused" in str(caught.value)
+    assert f"`ssh -l me -p {port} 127.0.0.1 docker version` must work" in str(caught.value)
+
+
+def test_there_is_no_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the program that is missing."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(swarm.SwarmError, match="ssh cannot be started"):
+        swarm.look(swarm.Service("ssh://me@host", "app"))
+
+
+def test_who_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection's process is ended too."""
+    program, pid = tmp_path / "ssh", tmp_path / "pid"
+    program.write_text(f"#!/bin/sh\necho $$ >{pid}\nexec /bin/sleep 1000\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(RequestException):
+        ssh.connect("ssh://me@host", 0.5)
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
