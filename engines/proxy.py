@@ -5,7 +5,7 @@ Containers come and go; callers keep one address. HAProxy follows the tasks of a
 before it could have had an effect. The text is good for HAProxy 2.6 and later.
 
 Sources: HAProxy 2.6 configuration manual (server-template, resolvers, http-check disable-on-404, retry-on,
-disable-l7-retry, fd-hard-limit); TLS as in Mozilla's "intermediate" profile, version 5.7.
+disable-l7-retry, observe, fd-hard-limit); TLS as in Mozilla's "intermediate" profile, version 5.7.
 """
 
 from __future__ import annotations
@@ -123,12 +123,12 @@ defaults
     option http-no-delay
     # The next try goes to another task. What counts as a failure worth one: nothing came back.
     option redispatch 1
-    retries 3
+    retries 5
     retry-on conn-failure empty-response
     timeout http-request 10s
     timeout http-keep-alive 60s
-    # A kernel answers for a busy process too; who does not within this is gone.
-    timeout connect 500ms
+    # A kernel answers for a busy process too; who does not within this is gone; the next try is elsewhere.
+    timeout connect 150ms
     timeout queue 30s
     timeout check 3s
     # Silence, not length: an answer that streams may take as long as it needs.
@@ -138,8 +138,9 @@ defaults
     # whichever container is free, and `/ready` gets through.
     default-server maxconn 128
     # One bad answer is enough to drain (404), one good one to serve; it takes three to be given up, for a
-    # machine that is busy is not dead.
+    # machine that is busy is not dead. Who cannot be connected to gets nobody before the next good answer.
     default-server inter 1s fastinter 500ms downinter 500ms rise 1 fall 3
+    default-server observe layer4 error-limit 1 on-error mark-down
 """
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+_LOG = "haproxy.log"
 HAPROXY = shutil.which("haproxy")
 needs_haproxy = pytest.mark.skipif(HAPROXY is None, reason="HAProxy is not installed")
 
@@ -80,6 +81,31 @@ class Task(ThreadingHTTPServer):
         self.server_close()
         self._thread.join()
 
+    def vanish(self) -> Iterator[socket.socket]:
+        """Be gone with the machine: who connects hears nothing at all. Holds as long as the sockets live."""
+        self.kill()
+        yield socket.create_server(self.server_address, backlog=0)
+        while not _is_deaf(waiting := _connecting(self.server_address)):
+            yield waiting
+        yield waiting
+
+
+def _connecting(address: Any) -> socket.socket:
+    """Begin to connect; the kernel answers only while the listener's queue has room."""
+    made = socket.socket()
+    made.settimeout(0.2)
+    with suppress(TimeoutError):
+        made.connect(address)
+    return made
+
+
+def _is_deaf(waiting: socket.socket) -> bool:
+    try:
+        waiting.getpeername()
+    except OSError:
+        return True
+    return False
+
 
 class _Serve(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -114,10 +140,18 @@ class _Serve(BaseHTTPRequestHandler):
 
 @dataclass
 class Front:
-    """The proxy and what stands behind it."""
+    """The proxy and what stands behind it.
+
+    Attributes:
+        port: where it listens.
+        names: the tasks' names.
+        log: what it writes.
+        tasks: what it stands before.
+    """
 
     port: int
     names: Names
+    log: Path
     tasks: list[Task] = field(default_factory=list)
 
     def ask(self, path: str = "/", method: str = "GET", headers: Mapping[str, str] | None = None) -> int:
@@ -143,7 +177,7 @@ def front(folder: Path) -> Iterator[Front]:
     with ExitStack() as stack:
         names = stack.enter_context(_served(Names()))
         port, listen = free_port(), free_port()
-        found = Front(listen, names)
+        found = Front(listen, names, folder / _LOG)
         for address in ("127.0.0.2", "127.0.0.3"):
             found.tasks.append(stack.enter_context(_task(address, port)))
         names.addresses = ("127.0.0.2", "127.0.0.3")
@@ -160,7 +194,7 @@ def running(folder: Path, configuration: str) -> Iterator[subprocess.Popen[bytes
     """Run a HAProxy with this configuration."""
     path = folder / "haproxy.cfg"
     path.write_text(configuration, encoding="utf-8")
-    with (folder / "haproxy.log").open("wb") as log:
+    with (folder / _LOG).open("wb") as log:
         process = subprocess.Popen(["haproxy", "-W", "-db", "-f", str(path)], stdout=log, stderr=log)
     try:
         yield process

@@ -7,6 +7,7 @@ import signal
 import ssl
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -134,6 +135,16 @@ class TestReleases:
 
         assert {one.result() for one in gets} == {200}
         assert {one.result() for one in posts} == {200}
+
+    def test_a_task_that_vanished_is_tried_by_one(self, running_front: Front) -> None:
+        """A machine that is gone answers nobody: the first who waits in vain spares all others that."""
+        with ExitStack() as stack:
+            for held in running_front.tasks[0].vanish():
+                stack.enter_context(held)
+            answers = {running_front.ask("/after") for _ in range(30)}
+
+        assert answers == {200}
+        assert running_front.log.read_text().count(" /after") <= 1
 
     def test_what_is_too_much_at_once_waits_at_the_proxy(self, running_front: Front) -> None:
         """A task gets only as much as it can bear, and everybody is answered in the end."""
