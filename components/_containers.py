@@ -23,6 +23,8 @@ _USER, _PROXY_USER = "10001", "99"
 _PATIENCE_S = 45
 # The proxy has no setting for it: it is changed rarely.
 _MONITOR_S = 5.0
+# How often an engine asks by default, and what it takes to be ended: so many bad answers, and so long a time.
+_CHECK_INTERVAL_S, _UNHEALTHY_CHECKS, _UNHEALTHY_S = 5.0, 6, 30.0
 _PROXY_MEMORY = 256 << 20
 _SCRATCH_BYTES = 64 << 20
 _CONFIGURATION = "/usr/local/etc/haproxy/haproxy.cfg"
@@ -57,6 +59,7 @@ def workload(
     environment: Mapping[str, Text],
     secrets: Mapping[str, docker.Secret],
     labels: Mapping[str, str],
+    check_interval: float = _CHECK_INTERVAL_S,
 ) -> docker.ServiceTaskSpecContainerSpecArgs:
     """Describe a container of ours: no root, nothing to write to but /tmp, secrets as files."""
     return docker.ServiceTaskSpecContainerSpecArgs(
@@ -81,10 +84,10 @@ def workload(
             tests=["CMD", *ready_check()],
             # It ends what hangs for minutes, not what is slow: under load, fewer containers are slower still.
             # Whether one gets requests is for the proxy to say, in moments.
-            interval="5s",
+            interval=duration(check_interval),
             timeout=duration(_ANSWER_S + _START_S),
             start_period="1m",
-            retries=6,
+            retries=max(_UNHEALTHY_CHECKS, round(_UNHEALTHY_S / check_interval)),
         ),
         stop_signal="SIGTERM",
         stop_grace_period=duration(containers.drain + _PATIENCE_S),

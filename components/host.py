@@ -54,6 +54,10 @@ class DockerSpec(Protocol):
         """Seconds that each new container is watched."""
 
     @property
+    def check_interval(self) -> float:
+        """Seconds between two questions whether a container is ready, and before the first one."""
+
+    @property
     def platform(self) -> str | None:
         """What the engines run, such as linux/amd64; None: what the machine of the update is."""
 

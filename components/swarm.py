@@ -67,6 +67,9 @@ class SwarmHost(Host):
     def _monitored(self) -> tuple[float, ...]:
         return (self._spec.monitor,) if self._spec else ()
 
+    def _checked(self) -> tuple[float, ...]:
+        return (self._spec.check_interval,) if self._spec else ()
+
     def _child(self) -> pulumi.ResourceOptions:
         return self.under(self._on_engine)
 
@@ -103,6 +106,7 @@ class SwarmHost(Host):
             {**args.environment, "SERVICE_VERSION": args.version},
             _stored.secrets(name, names, args.secrets, self._child()),
             labels,
+            *self._checked(),
         )
         return docker.Service(
             name,

@@ -32,6 +32,8 @@ class Docker(Section):
     """Encrypt what goes from node to node (IPsec; costs throughput)."""
     monitor: Seconds = 5.0
     """How long each new container has to stay healthy before an update counts it as good."""
+    check_interval: Annotated[Seconds, Field(ge=0.5, le=60)] = 5.0
+    """How often the engine asks whether a container is ready; it first does so this long after its start."""
     platform: Annotated[str, like("linux/[a-z0-9]+(/v[0-9]+)?", "a platform such as linux/amd64")] | None = (
         None
     )

@@ -130,7 +130,7 @@ def _configure(file: Path, target: Path, api_url: str, image: str) -> None:
     config["groundwork:supabase"]["function_secrets"] = {"AGENT_SECRET": {"from": "agent_shared_secret"}}
     config["groundwork:host"] = {
         "kind": "docker",
-        "docker": {"base_image": image, "monitor": "2s"},
+        "docker": {"base_image": image, "monitor": "2s", "check_interval": "2s"},
         "proxy": {"image": image},
     }
     for name, port in (("app", app), ("agent", agent)):
