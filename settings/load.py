@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Annotated, Any, Self
 
 import pulumi
-import yaml
 from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 from pydantic import AfterValidator, Field, PlainValidator, ValidationError
 
-from settings import delivery, rules
+from settings import clear, delivery, rules
 from settings.delivery import Delivery
 from settings.hosting import Host, HostFromText
 from settings.problems import NAMESPACE, Problem, SettingsError, explain, unknown_key
@@ -89,7 +87,9 @@ class Settings(Section):
         variables = values.setdefault("variables", {})
         sections = dict(_valid_sections(cls, values, problems))
         problems += rules.broken(sections)
-        problems += delivery.misplaced(_encrypted(stack, variables))
+        written = clear.stack_file(stack)
+        problems += clear.in_clear(cls, written)
+        problems += delivery.misplaced(_encrypted(written, variables))
         if problems:
             raise SettingsError(stack, problems)
         return cls.model_construct(**sections)
@@ -140,14 +140,13 @@ def _valid_sections(
             problems += explain(model, error)
 
 
-def _encrypted(stack: str, variables: Mapping[str, Any]) -> dict[str, bool]:
+def _encrypted(written: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, bool]:
     """Tell of the variables that are set whether the stack has them encrypted, where that can be known."""
     key = f"{NAMESPACE}:{delivery.SECTION}"
     if not is_config_secret(key):
         return dict.fromkeys(variables, False)
     # Pulumi calls the map secret as a whole once one value in it is; only the stack file tells which.
-    try:
-        lines = yaml.safe_load(Path(f"Pulumi.{stack}.yaml").read_text())["config"][key].items()
-    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError):
+    lines = written.get(key)
+    if not isinstance(lines, dict):
         return {}
-    return {name: isinstance(value, dict) and "secure" in value for name, value in lines}
+    return {name: clear.is_encrypted(value) for name, value in lines.items()}
