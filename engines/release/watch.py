@@ -24,6 +24,8 @@ PROBE_PATH = "/api/probe"
 _POLL_S = 0.25
 _REQUEST_TIMEOUT_S = 10.0
 _LONGEST_TEXT = 300
+# What verdict.py needs to tell what happens once from what happens always, however slow the looks are.
+_LEAST_LOOKS = 3
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class _Window:
     """What is seen while everything is well, in one stretch."""
 
     began: float
+    looks: int = 0
     degraded: bool = False
     probes: list[Probe] = field(default_factory=list)
     begun: dict[str, dict[str, Traffic]] = field(default_factory=dict)
@@ -105,13 +108,14 @@ class _Watch:
             self._settled_at = self._settled_at or now
             self._window = _Window(now)
             self._say(f"{found.status}; watching for {window_s:g} s")
+        self._window.looks += 1
         for look in found.looks:
             self._window.add(look)
         if self._has_probe and (probe := ask(self._targets.app_url)):
             self._window.probes.append(probe)
         else:
             self._has_probe = False
-        return time.monotonic() - self._window.began >= window_s
+        return self._window.looks >= _LEAST_LOOKS and time.monotonic() - self._window.began >= window_s
 
     def _broken(self, found: Report, timeout_s: float) -> bool:
         """Take one bad look; tell whether the time is over."""

@@ -163,6 +163,13 @@ def test_a_probe_that_does_not_come_through_fails(app: Service, targets: Targets
     assert "/api/probe answers 502: the agent answers 500" in str(error)
 
 
+def test_a_short_window_has_looks_enough_all_the_same(app: Service, targets: Targets) -> None:
+    """On a slow machine there is time for one look only, by which nobody can tell once from always."""
+    app.probe, app.requests = 502, 0
+
+    assert _refused(targets, times=Times(timeout_s=0, window_s=0)).verdict.kind == "fail"
+
+
 def test_services_without_a_probe_and_counters_pass(app: Service, agent: Service, targets: Targets) -> None:
     """What a service does not say is not held against it."""
     app.probe = 404
