@@ -83,15 +83,19 @@ class Story:
         self._release.up()
 
     def kill(self) -> None:
-        """Kill a replica of each service, and wait for the new ones."""
+        """Kill a replica of each service, and wait until the new ones are well."""
         victims = [self._release.containers(name)[0] for name in ("app", "agent")]
         for victim in victims:
             victim.kill()
         until(lambda: not {one.id for one in victims} & self._running(), 120, what="the killed ones to go")
-        until(lambda: len(self._running()) == 2 * len(victims), 120, what="new replicas")
+        until(lambda: len(self._well()) == 2 * len(victims), 120, what="new replicas")
 
     def _running(self) -> set[str]:
         return {one.id for name in ("app", "agent") for one in self._release.containers(name)}
+
+    def _well(self) -> set[str]:
+        found = [one for name in ("app", "agent") for one in self._release.containers(name)]
+        return {one.id for one in found if one.health == "healthy"}
 
     def break_app(self) -> None:
         """Make the app end when it starts, and build its image."""
@@ -154,6 +158,9 @@ def main(rate: int) -> None:
     """Bring the product up, tell its story, and take it down."""
     client = docker.from_env()
     with running_release(client, base.ensure(client), address_of_this_machine(client)) as release:
+        # The tests ask more often, so that they take less time; here it is as by default.
+        release.set("host.docker.check_interval", "5s")
+        release.up()
         story = Story(release)
         with load.running(release.probe, rate) as running:
             until(running.shots, what="a first answer")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -84,6 +86,28 @@ class TestReady:
 
         assert (response.status_code, response.json()) == (200, {"status": "ready"})
         assert "/ready" not in program.log.read_text()
+
+
+class TestAnswers:
+    """What goes over the wire."""
+
+    def test_an_answer_is_sent_in_one_piece(self, agent_environment: dict[str, str], tmp_path: Path) -> None:
+        """Head and body go together, so that a process that is killed leaves all of it or nothing."""
+        with programs.running("agent", agent_environment, tmp_path / "log") as agent:
+            address = urlsplit(agent.url)
+            with socket.create_connection((address.hostname, address.port)) as connection:
+                pieces = [_first_piece(connection) for _ in range(50)]
+
+        assert {piece.endswith(b'{"status":"ready"}') for piece in pieces} == {True}
+
+
+def _first_piece(connection: socket.socket) -> bytes:
+    connection.sendall(b"GET /ready HTTP/1.1\r\nHost: here\r\n\r\n")
+    piece = connection.recv(65536)
+    rest = piece
+    while not rest.endswith(b"}"):
+        rest += connection.recv(65536)
+    return piece
 
 
 class TestDrain:

@@ -21,13 +21,15 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
 import argparse
+import asyncio
 import math
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from starlette.responses import JSONResponse
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,6 +72,43 @@ def _closing(send: Send) -> Send:
         await send(message)
 
     return last
+
+
+class InOnePiece(HttpToolsProtocol):
+    """Sends what is written at one moment, head and body of an answer, as one piece.
+
+    A process that is killed between the two would leave half an answer, which no proxy can repeat.
+    """
+
+    def connection_made(self, transport: Any) -> None:
+        """Take a connection."""
+        super().connection_made(_Gathering(transport))  # type: ignore[arg-type]  # delegates the rest
+
+
+class _Gathering:
+    """A transport that sends at the end of the event loop's turn; all else is the real one's."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        if not self._parts:
+            asyncio.get_running_loop().call_soon(self._send)
+        self._parts.append(data)
+
+    def _send(self) -> None:
+        data = b"".join(self._parts)
+        self._parts.clear()
+        if data and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class Server(uvicorn.Server):
@@ -127,6 +166,7 @@ def serve(host: str, port: int) -> None:
     ready = Ready(app)
     config = uvicorn.Config(
         ready,
+        http=InOnePiece,
         host=host,
         port=port,
         log_config=None,  # logs.configure has the last word
