@@ -23,6 +23,8 @@ pytest_plugins = [
     "tests.interop.fix_tools",
     "tests.engines.migrations.fix_twin",
     "tests.docker.fix_docker",
+    "tests.docker.fix_registry",
+    "tests.docker.fix_hosted",
     "tests.release.fix_release",
 ]
 
