@@ -102,6 +102,7 @@ def prefix(engine: docker.DockerClient) -> Iterator[str]:
 
 @contextlib.contextmanager
 def new_prefix(engine: docker.DockerClient) -> Iterator[str]:
+    """Give the start of names, and remove what has such a name afterwards."""
     made = f"gwt-{secrets.token_hex(4)}"
     try:
         yield made
