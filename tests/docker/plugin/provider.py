@@ -60,11 +60,13 @@ class Docker(provider.Provider):
         given = _configuration(request.new_inputs)
         return provider.CheckResponse(request.new_inputs, _failures(problems(properties.PROVIDER, given)))
 
-    async def diff_config(self, request: provider.DiffRequest) -> provider.DiffResponse:
-        """See another address or login as a change; resources stay until they change themselves."""
-        return provider.DiffResponse(
-            changes=_configuration(request.old_state) != _configuration(request.new_inputs)
-        )
+    async def diff_config(self, _request: provider.DiffRequest) -> provider.DiffResponse:
+        """Let the engine compare: another address or login changes no resource that does not change itself.
+
+        An answer would not do: Pulumi 3.259's server.py sends True as the number that means "no change", and
+        the engine goes on with the configuration of the state.
+        """
+        return provider.DiffResponse()
 
     async def configure(self, request: provider.ConfigureRequest) -> provider.ConfigureResponse:
         """Take address and logins; unknown values are to come as the protocol's own mark, not as objects."""
