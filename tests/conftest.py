@@ -25,6 +25,7 @@ pytest_plugins = [
     "tests.docker.fix_docker",
     "tests.docker.fix_registry",
     "tests.docker.fix_hosted",
+    "tests.docker.fix_nodes",
     "tests.release.fix_release",
 ]
 

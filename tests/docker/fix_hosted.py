@@ -14,7 +14,6 @@ from pulumi import automation as auto
 
 from engines import ports
 from tests.docker.fix_docker import FOLDER, new_prefix, with_plugin
-from tests.docker.plugin.engine import Engine
 from tests.fix_program import ROOT, Program, environment, open_stack, scratch
 from tests.polling import until
 from tests.up.fix_local import exported, resource
@@ -100,10 +99,10 @@ class Hosted(Program):
         """Have so many tasks, and wait for them and for the end of others; the login stays the service's."""
         before, live = self.tasks(), self.live()
         live["Spec"]["Mode"]["Replicated"]["Replicas"] = replicas
-        with contextlib.closing(Engine()) as calls:
-            # Docker's SDK would write the other parts anew, and so exchange the tasks.
-            path, version = f"/services/{live['ID']}/update", live["Version"]["Index"]
-            calls.call("POST", path, live["Spec"], version=version)
+        # The SDK's own call would write the other parts anew, and so exchange the tasks.
+        api, version = self.docker.api, {"version": live["Version"]["Index"]}
+        path = f"{api.base_url}/v{api.api_version}/services/{live['ID']}/update"
+        api.post(path, json=live["Spec"], params=version).raise_for_status()
         until(lambda: len(self.tasks()) == replicas, what=f"{replicas} tasks")
         gone = before - self.tasks()
         until(lambda: not any(self._containers(one) for one in gone), what="containers to go")
@@ -128,7 +127,7 @@ def open_hosted(
     """Copy the program and what it takes of the product, and create its stack.
 
     Args:
-        engine: where it runs.
+        engine: where it runs, this machine's unless the stack is told another.
         prefix: `gwt-` and what is to be the stack's name.
         base: what its image is built on; the proxy's image, too.
         registry: where images go; the stack has its login.

@@ -73,7 +73,9 @@ class Registry:
         """Serve, and wait until it answers."""
         assert self._process is None
         with self._log.open("ab") as log:
-            command = ["docker-registry", "serve", str(self.folder / "config.yml")]
+            # It ends with this process, if that is killed.
+            command = ["setpriv", "--pdeathsig", "TERM", "docker-registry", "serve"]
+            command.append(str(self.folder / "config.yml"))
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         until(self._answers, what="the registry")
 
@@ -96,9 +98,10 @@ class Registry:
         kind = {"accept": "application/vnd.docker.distribution.manifest.v2+json"}
         return dict(self._get(f"{path}/manifests/{digest}", kind).raise_for_status().json())
 
-    def pulled(self) -> set[str]:
-        """Name the manifests that were read, by their digest."""
-        paths = [one["http.request.uri"] for one in self.requests(written=False)]
+    def pulled(self, by: str = "") -> set[str]:
+        """Name the manifests that were read, by their digest; with a host in `by`, those that it read."""
+        told = self.requests(written=False)
+        paths = [one["http.request.uri"] for one in told if one["http.request.remoteaddr"].startswith(by)]
         return {path.rpartition("/")[2] for path in paths if "/manifests/sha256:" in path}
 
     @property
@@ -170,20 +173,27 @@ def forget(client: docker.DockerClient, address: str) -> None:
                     client.images.remove(name, force=True)
 
 
-@pytest.fixture(scope="module")
-def registry(engine: docker.DockerClient, machine_address: str) -> Iterator[Registry]:
-    """Give a registry at an address that is not the loopback's: for that one engines ask no certificate."""
+@contextlib.contextmanager
+def running_registry(host: str) -> Iterator[Registry]:
+    """Run a registry that this machine's engines trust, at one of its addresses."""
     if shutil.which("docker-registry") is None:
         pytest.skip("the registry needs Debian's package docker-registry")
     if os.geteuid() != 0:
         pytest.skip(f"only root may let the engine trust a registry, in {_CERTIFICATES}")
     folder = Path(tempfile.mkdtemp(prefix="gw-registry-"))
-    made = _make(folder, f"{machine_address}:{ports.free_port()}")
+    made = _make(folder, f"{host}:{ports.free_port()}")
     try:
         made.start()
         with trusted(made):
             yield made
     finally:
         made.stop()
-        forget(engine, made.address)
         shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def registry(engine: docker.DockerClient, machine_address: str) -> Iterator[Registry]:
+    """Give a registry at an address that is not the loopback's: for that one engines ask no certificate."""
+    with running_registry(machine_address) as running:
+        yield running
+        forget(engine, running.address)

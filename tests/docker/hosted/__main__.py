@@ -12,6 +12,7 @@ from settings.sections import App
 config = pulumi.Config()
 base, token = config.require("base"), config.require_secret("token")
 served = {"app": App(port=config.require_int("port"))}
+replicas = config.get_int("replicas") or 1
 engine = Docker(
     endpoint=config.get("endpoint"),
     base_image=base,
@@ -21,7 +22,8 @@ engine = Docker(
 )
 # Encrypted in the stack file, and secret before anything else can see it, as the product's settings have it.
 engine = engine.model_copy(update={"registry_password": config.get_secret("password")})
-spec = Host(kind="swarm", docker=engine, proxy=Proxy(image=config.get("proxy") or base))
+# One proxy for each container: with as many of both as nodes, each node has one.
+spec = Host(kind="swarm", docker=engine, proxy=Proxy(image=config.get("proxy") or base, replicas=replicas))
 service = SwarmHost("host", HostArgs(spec=spec, served=served, fingerprint_key=token)).run(
     "app",
     ServiceArgs(
@@ -30,7 +32,7 @@ service = SwarmHost("host", HostArgs(spec=spec, served=served, fingerprint_key=t
         directory="image",
         environment={"GREETING": config.get("greeting") or "hello"},
         secrets={"token": token},
-        containers=Containers(replicas=config.get_int("replicas") or 1, drain=0),
+        containers=Containers(replicas=replicas, drain=0),
     ),
 )
 pulumi.export("url", service.url)
