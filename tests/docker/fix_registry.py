@@ -156,7 +156,7 @@ def _make(folder: Path, address: str) -> Registry:
 def trusted(registry: Registry) -> Iterator[None]:
     """Let this machine's engine trust the registry's certificate, without a restart."""
     folder = _CERTIFICATES / registry.address
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         shutil.copyfile(registry.folder / "ca.crt", folder / "ca.crt")
         yield
