@@ -14,8 +14,10 @@ from components.host import Host, HostArgs, Service, ServiceArgs, after, release
 from engines import content
 
 if TYPE_CHECKING:
-    from components.host import DockerSpec
+    from components.host import DockerSpec, Text
 
+# Label of a service: a digest of the login by which its nodes pull.
+_LOGIN = "groundwork.login"
 # The engine of this machine. DOCKER_HOST does not count: all who update a stack must reach the same one.
 _HERE = "unix:///var/run/docker.sock"
 
@@ -112,7 +114,7 @@ class SwarmHost(Host):
             name,
             name=f"{self._prefix}-{name}",
             # Of the service only: another release's name starts no container anew.
-            labels=_containers.service_labels({**labels, content.RELEASE: release}),
+            labels=_containers.service_labels({**labels, content.RELEASE: release, **self._login()}),
             task_spec=_containers.task(container, self._network.id, memory=size.memory, cpus=size.cpus),
             mode=_containers.replicated(size.replicas),
             endpoint_spec=_containers.endpoint({}),
@@ -123,15 +125,27 @@ class SwarmHost(Host):
             opts=self._child(),
         )
 
+    def _login(self) -> dict[str, Text]:
+        """Tell another login apart, or nodes would pull with the old one until the next release.
+
+        A Swarm keeps what came with a service's last change. A new login starts no container anew.
+        """
+        if not (self._spec and self._spec.registry_password):
+            return {}
+        login = {"username": self._spec.registry_username, "password": self._spec.registry_password}
+        told = pulumi.Output.all(key=self._key, login=login)
+        digest = told.apply(lambda found: content.fingerprint(found["key"], found["login"]))
+        return {_LOGIN: pulumi.Output.unsecret(digest)}
+
     def _image(self, name: str, args: ServiceArgs, commit: str) -> pulumi.Output[str]:
         """Build an image, push it where there is a registry, and give its digest; without one, its id."""
         registry = self._spec.registry if self._spec else None
         base = {"BASE": self._spec.base_image} if self._spec and self._spec.base_image else {}
         # Repositories have small letters only; a stack's name may have others.
-        label = f"{self._prefix}-{name}:{args.version}".lower()
+        repository = "/".join(filter(None, (registry, f"{self._prefix}-{name}".lower())))
         image = docker.Image(
             f"{name}-image",
-            image_name=f"{registry}/{label}" if registry else label,
+            image_name=f"{repository}:{args.version}",
             build=docker.DockerBuildArgs(
                 context=args.source,
                 args={"VERSION": args.version, "COMMIT": commit, **base},
@@ -141,7 +155,20 @@ class SwarmHost(Host):
             skip_push=not registry,
             opts=self._child(),
         )
-        return image.repo_digest
+        return (
+            image.repo_digest.apply(lambda digest: _own(repository, digest))
+            if registry
+            else image.repo_digest
+        )
+
+
+def _own(repository: str, digest: str) -> str:
+    """Name an image in its own repository.
+
+    The provider gives the first name that the engine knows the image by: another stack's, when that one is
+    built of the same files, or one without docker.io, for which it finds no login.
+    """
+    return f"{repository}@{digest.rpartition('@')[2]}"
 
 
 def _ground(spec: DockerSpec | None) -> tuple[str | None, ...]:

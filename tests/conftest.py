@@ -24,6 +24,9 @@ pytest_plugins = [
     "tests.engines.migrations.fix_twin",
     "tests.docker.fix_docker",
     "tests.docker.fix_ssh",
+    "tests.docker.fix_registry",
+    "tests.docker.fix_hosted",
+    "tests.docker.fix_nodes",
     "tests.release.fix_release",
 ]
 

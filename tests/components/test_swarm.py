@@ -147,7 +147,8 @@ def test_an_image_says_what_it_is_built_of(prod: Declared) -> None:
     assert set(built) == {"VERSION", "COMMIT"}
     assert image["build"]["platform"] == "linux/amd64"
     assert image["skipPush"] is False
-    assert container(prod, "app")["image"] == "registry.example.com/x@sha256:1"
+    # Not of the repository that the provider happens to name.
+    assert container(prod, "app")["image"] == f"{REGISTRY}/groundwork-prod-app@sha256:1"
     assert {one["label"] for one in container(prod, "app")["labels"]} == {
         "org.opencontainers.image.version",
         "org.opencontainers.image.revision",
@@ -224,6 +225,23 @@ def test_a_login_of_the_registry_is_used_both_ways() -> None:
     assert pushes["value"]["server"] == "registry.example.com"
     assert SECRET in pulls
     assert "registry.example.com" in pulls
+
+
+def test_another_login_changes_the_service_and_no_container() -> None:
+    """A Swarm pulls with what came with a service's last change; the label says nothing of the login."""
+    first, second = (_with_password(f"CANARY-{one}") for one in ("a", "b"))
+    labels = [{one["label"]: one["value"] for one in service["labels"]} for service in (first, second)]
+    logins = [one.pop("groundwork.login") for one in labels]
+
+    assert logins[0] != logins[1]
+    assert labels[0] == labels[1]
+    assert first["taskSpec"] == second["taskSpec"]
+    assert "CANARY" not in json.dumps(first)
+
+
+def _with_password(password: str) -> Mapping[str, Any]:
+    login = {"registry": REGISTRY, "registry_username": "ci", "registry_password": password}
+    return dict(declare(changes={"host": {"kind": "swarm", "docker": login}}).of("Service")["app"])
 
 
 def test_nodes_get_the_login_of_who_updates(prod: Declared) -> None:

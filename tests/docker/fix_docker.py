@@ -96,12 +96,13 @@ def address_of_this_machine(engine: docker.DockerClient) -> str:
 @pytest.fixture
 def prefix(engine: docker.DockerClient) -> Iterator[str]:
     """Give the start of names for one test; what has such a name is removed afterwards."""
-    with _prefix(engine) as made:
+    with new_prefix(engine) as made:
         yield made
 
 
 @contextlib.contextmanager
-def _prefix(engine: docker.DockerClient) -> Iterator[str]:
+def new_prefix(engine: docker.DockerClient) -> Iterator[str]:
+    """Give the start of names, and remove what has such a name afterwards."""
     made = f"gwt-{secrets.token_hex(4)}"
     try:
         yield made
@@ -152,7 +153,7 @@ def own_standin(prefix: str, base_image: str) -> Standin:
 @pytest.fixture(scope="module")
 def standin(engine: docker.DockerClient, base_image: str) -> Iterator[Standin]:
     """Give a stack that is up, shared by a module; each test leaves it up, whatever it changed in it."""
-    with _prefix(engine) as made_prefix:
+    with new_prefix(engine) as made_prefix:
         made = open_standin(made_prefix, base_image)
         made.up()
         yield made

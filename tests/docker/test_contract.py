@@ -35,7 +35,7 @@ UNSERVED = {
     "NetworkArgs": {"ingress", "ipv6", "ipamDriver", "ipamOptions", "ipamConfigs.auxAddress"},
     "SecretArgs": set(),
     "ServiceConfigArgs": set(),
-    "ImageArgs": {"registry", "build.addHosts", "build.cacheFrom", "build.network"},
+    "ImageArgs": {"build.addHosts", "build.cacheFrom", "build.network"},
     "ProviderArgs": {
         "caMaterial",
         "certMaterial",
@@ -43,7 +43,9 @@ UNSERVED = {
         "context",
         "disableDockerDaemonCheck",
         "keyMaterial",
-        "registryAuth",
+        "registryAuth.authDisabled",
+        "registryAuth.configFile",
+        "registryAuth.configFileContent",
         "sshOpts",
     },
 }

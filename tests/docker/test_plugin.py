@@ -75,7 +75,11 @@ def test_unserved_type_is_refused() -> None:
             {**SERVICE, "updateConfig": {"delay": "5"}},
             "updateConfig.delay: '5' is no duration",
         ),
-        ("image:Image", {"imageName": "web", "build": {"context": str(STANDIN)}}, "skipPush: must be true"),
+        (
+            "image:Image",
+            {"imageName": "groundwork/web", "build": {"context": str(STANDIN)}},
+            "imageName: must begin with a registry",
+        ),
         ("image:Image", {"imageName": "web", "skipPush": True, "build": {"context": "none"}}, "is no folder"),
     ],
 )

@@ -12,9 +12,10 @@ import docker
 from requests.exceptions import RequestException
 
 from engines import ssh
+from tests.docker.plugin.logins import Logins
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 HTTP_NOT_FOUND = 404
 # What is in use is asked again in this rhythm.
@@ -39,11 +40,16 @@ class DockerError(Exception):
 
 
 class Engine:
-    """One Docker engine; usable by several threads at once."""
+    """One Docker engine; usable by several threads at once.
 
-    def __init__(self, host: str | None = None) -> None:
+    Attributes:
+        logins: what it gives to its nodes that pull.
+    """
+
+    def __init__(self, host: str | None = None, logins: Logins | None = None) -> None:
         """Take an address (`unix://`, `tcp://`, `ssh://`); None: DOCKER_HOST, else the usual socket."""
         self._host = host or os.environ.get("DOCKER_HOST")
+        self.logins = logins or Logins()
         self._thread = threading.local()
 
     @property
@@ -66,13 +72,21 @@ class Engine:
             self._thread.client.close()
             del self._thread.client
 
-    def call(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        **query: Any,
+    ) -> Any:
         """Call the API and give the decoded answer, None for an empty one.
 
         Args:
             method: the HTTP method.
             path: the path below the version, as `/services/create`.
             body: sent as JSON when given.
+            headers: sent beside the usual ones.
             query: parameters; mappings (filters) are sent as JSON.
 
         Raises:
@@ -83,7 +97,9 @@ class Engine:
             name: json.dumps(value) if isinstance(value, dict) else value for name, value in query.items()
         }
         url = f"{client.base_url}/v{client.api_version}{path}"
-        answer = client.request(method, url, json=body, params=params, timeout=client.timeout)
+        answer = client.request(
+            method, url, json=body, params=params, headers=headers, timeout=client.timeout
+        )
         content = answer.json() if answer.content else None
         if not answer.ok:
             raise DockerError(str((content or {}).get("message", answer.reason)), answer.status_code)

@@ -1,8 +1,8 @@
-"""docker:index/image:Image, built on the engine and kept there.
+"""docker:index/image:Image, built on the engine, and pushed unless it is to stay there.
 
-As with the official plugin an image outlives its resource (pulumi/pulumi-docker#588) and is not looked at by
-a refresh (#421). Two differences: the classic builder works whatever `builderVersion` says, and nothing is
-pushed.
+As with the official plugin an image outlives its resource (pulumi/pulumi-docker#588), is not looked at by
+a refresh (#421), and is not pushed again when only the login of its registry changes. One difference: the
+classic builder works whatever `builderVersion` says.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import docker
 from docker.utils.build import exclude_paths
 
-from tests.docker.plugin import properties
+from tests.docker.plugin import logins, properties
 from tests.docker.plugin.engine import DockerError
 from tests.docker.plugin.shapes import UNKNOWN
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tests.docker.plugin.engine import Engine
     from tests.docker.plugin.kinds import Given
+    from tests.docker.plugin.logins import Login
     from tests.docker.plugin.shapes import Record
 
 _TOLD_LINES = 20
@@ -33,7 +34,8 @@ class Image:
 
     shape: Record = properties.IMAGE
     replacing: frozenset[str] = frozenset()
-    computed = ("baseImageName", "repoDigest")
+    unseen = frozenset({"registry.username", "registry.password"})
+    computed = ("baseImageName", "repoDigest", "registryServer")
 
     def derive(self, given: Given) -> Given:
         """Add a digest of the context, so that a changed file is a change."""
@@ -43,9 +45,9 @@ class Image:
         return {"contextDigest": _digest(Path(build["context"]), _dockerfile(build))}
 
     def problems(self, given: Given) -> Iterator[str]:
-        """Refuse what would need a registry, and folders that are none."""
-        if given.get("skipPush") is not True:
-            yield "skipPush: must be true, the stand-in pushes nothing"
+        """Refuse names that lead to no registry, and folders that are none."""
+        if not given.get("skipPush") and not _is_qualified(given["imageName"]):
+            yield "imageName: must begin with a registry, such as docker.io/"
         build = given["build"]
         if _is_known(build) and not Path(build["context"]).is_dir():
             yield "build.context: is no folder"
@@ -56,7 +58,7 @@ class Image:
         """Build the image.
 
         Raises:
-            DockerError: the build failed; the text ends with its last lines.
+            DockerError: the build failed, and the text ends with its last lines; or the push.
         """
         outputs = self._build(engine, given)
         return outputs["repoDigest"], outputs
@@ -65,7 +67,7 @@ class Image:
         """Build the image anew.
 
         Raises:
-            DockerError: the build failed; the text ends with its last lines.
+            DockerError: the build failed, and the text ends with its last lines; or the push.
         """
         return self._build(engine, given)
 
@@ -93,17 +95,36 @@ class Image:
             _follow(name, lines)
         except docker.errors.APIError as error:
             raise DockerError(f"image {name}: {error.explanation}") from error
-        # Without a push it is the image's id (docker.Image's repoDigest in the SDK).
-        return {"baseImageName": name, "repoDigest": engine.call("GET", f"/images/{name}/json")["Id"]}
+        registry = given.get("registry", {})
+        if not given.get("skipPush"):
+            _push(engine, name, logins.given_for(name, registry))
+        found = engine.call("GET", f"/images/{name}/json")
+        # Without a push it is the image's id; of one that is in several repositories, the first one's digest
+        # (docker.Image's repoDigest in the SDK, and image.go of the official plugin).
+        digest = found["Id"] if given.get("skipPush") else found["RepoDigests"][0]
+        return {"baseImageName": name, "repoDigest": digest, "registryServer": registry.get("server", "")}
+
+
+def _push(engine: Engine, name: str, login: Login) -> None:
+    try:
+        _follow(name, engine.client.push(name, stream=True, decode=True, auth_config=login.fields))
+    except docker.errors.APIError as error:
+        raise DockerError(f"image {name}: {error.explanation}") from error
 
 
 def _follow(name: str, lines: Iterator[dict[str, str]]) -> None:
-    told: list[str] = []
-    for line in lines:
-        told.append(line.get("stream", ""))
-        if "error" in line:
-            end = "".join(told[-_TOLD_LINES:]).strip()
-            raise DockerError(f"image {name}: {line['error']}\n{end}")
+    # To the end: an answer that is not read keeps its connection.
+    told = list(lines)
+    wrong = [line["error"] for line in told if "error" in line]
+    if wrong:
+        end = "".join(line.get("stream", "") for line in told[-_TOLD_LINES:]).strip()
+        raise DockerError(f"image {name}: {wrong[-1]}\n{end}".strip())
+
+
+def _is_qualified(name: str) -> bool:
+    """Say whether a name begins with a registry's host, as Docker tells it from a folder."""
+    host, _, path = name.partition("/")
+    return name == UNKNOWN or (bool(path) and (host == "localhost" or "." in host or ":" in host))
 
 
 def _is_known(build: Any) -> bool:

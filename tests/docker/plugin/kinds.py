@@ -32,6 +32,10 @@ class Kind(Protocol):
         """Names of the properties whose change needs another resource."""
 
     @property
+    def unseen(self) -> frozenset[str]:
+        """Paths of what may change without a change of the resource."""
+
+    @property
     def computed(self) -> tuple[str, ...]:
         """Names of the outputs beside the properties."""
 
@@ -62,6 +66,7 @@ class Fixed:
     path: str
     word: str
     computed: tuple[str, ...] = ()
+    unseen: frozenset[str] = frozenset()
 
     @property
     def replacing(self) -> frozenset[str]:

@@ -110,7 +110,8 @@ IMAGE = record(
         platform=TEXT,
         builderVersion=TEXT,
     ),
+    registry=record(server=TEXT, username=TEXT, password=TEXT),
     buildOnPreview=FLAG,
     skipPush=FLAG,
 )
-PROVIDER = record(host=TEXT)
+PROVIDER = record(host=TEXT, registryAuth=Many(record("address", address=TEXT, username=TEXT, password=TEXT)))

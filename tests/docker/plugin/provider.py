@@ -12,6 +12,7 @@ that it does not know is refused, so that no test is green for something that wa
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import threading
@@ -21,7 +22,7 @@ from pulumi.provider.experimental import provider
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.server import main
 
-from tests.docker.plugin import kinds, properties
+from tests.docker.plugin import kinds, logins, properties
 from tests.docker.plugin.differences import detailed, top
 from tests.docker.plugin.engine import Engine
 from tests.docker.plugin.image import Image
@@ -55,19 +56,25 @@ class Docker(provider.Provider):
         self._engine = Engine()
 
     async def check_config(self, request: provider.CheckRequest) -> provider.CheckResponse:
-        """Accept the engine's address and nothing else."""
-        given = {name: one for name, one in plain_map(request.new_inputs).items() if name not in _ENGINES_OWN}
+        """Accept the engine's address and logins, and nothing else."""
+        given = _configuration(request.new_inputs)
         return provider.CheckResponse(request.new_inputs, _failures(problems(properties.PROVIDER, given)))
 
-    async def diff_config(self, request: provider.DiffRequest) -> provider.DiffResponse:
-        """See another address as a change: resources stay where they are until they change themselves."""
-        old, new = plain_map(request.old_state), plain_map(request.new_inputs)
-        return provider.DiffResponse(changes=old.get("host") != new.get("host"))
+    async def diff_config(self, _request: provider.DiffRequest) -> provider.DiffResponse:
+        """Let the engine compare: another address or login changes no resource that does not change itself.
+
+        An answer would not do: Pulumi 3.259's server.py sends True as the number that means "no change", and
+        the engine goes on with the configuration of the state.
+        """
+        return provider.DiffResponse()
 
     async def configure(self, request: provider.ConfigureRequest) -> provider.ConfigureResponse:
-        """Take the address; unknown values are to come as the protocol's own mark, not as objects."""
-        host = plain_map(request.args).get("host")
-        self._engine = Engine(None if host == UNKNOWN else host)
+        """Take address and logins; unknown values are to come as the protocol's own mark, not as objects."""
+        given = _configuration(request.args)
+        host = given.get("host")
+        self._engine = Engine(
+            None if host == UNKNOWN else host, logins.of_provider(given.get("registryAuth", []))
+        )
         return provider.ConfigureResponse(accept_secrets=True, supports_preview=True)
 
     async def check(self, request: provider.CheckRequest) -> provider.CheckResponse:
@@ -86,7 +93,9 @@ class Docker(provider.Provider):
         """Compare the properties with those of the state, where outputs repeat them."""
         kind = KINDS[_token(request.type)]
         old, new = _inputs(kind, request.old_state), plain_map(request.new_inputs)
-        found = detailed(old, new, kind.replacing)
+        found = {
+            path: one for path, one in detailed(old, new, kind.replacing).items() if path not in kind.unseen
+        }
         changed = {top(path) for path in found}
         replaces = sorted(changed & kind.replacing)
         return provider.DiffResponse(
@@ -131,6 +140,13 @@ class Docker(provider.Provider):
         kind = KINDS[_token(request.type)]
         given = plain_map(request.properties)
         await asyncio.to_thread(kind.delete, self._engine, request.resource_id, given)
+
+
+def _configuration(values: Properties) -> Given:
+    """Give a provider's own configuration; what is no single value comes as JSON."""
+    given = {name: one for name, one in plain_map(values).items() if name not in _ENGINES_OWN}
+    entries = given.get("registryAuth", UNKNOWN)
+    return given if entries == UNKNOWN else {**given, "registryAuth": json.loads(entries)}
 
 
 def _token(types: str) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tests.docker.plugin.engine import Engine
     from tests.docker.plugin.kinds import Given
+    from tests.docker.plugin.logins import Login
     from tests.docker.plugin.shapes import Record
 
 # The official provider's defaults of convergeConfig.
@@ -30,6 +31,7 @@ class Service:
     shape: Record = properties.SERVICE
     # As the official provider has it; everything else is changed in place.
     replacing = frozenset({"name"})
+    unseen: frozenset[str] = frozenset()
     computed: tuple[str, ...] = ()
 
     def derive(self, _given: Given) -> Given:
@@ -50,7 +52,8 @@ class Service:
         Raises:
             DockerError: refused, or not there in time.
         """
-        identity = str(engine.call("POST", "/services/create", service_spec(given))["ID"])
+        login = _login(engine, given)
+        identity = str(engine.call("POST", "/services/create", service_spec(given), login.headers)["ID"])
         try:
             self._wait(engine, identity, given, set())
         except DockerError:
@@ -66,7 +69,10 @@ class Service:
         """
         known = convergence.task_ids(engine, identity)
         version = engine.call("GET", f"/services/{identity}")["Version"]["Index"]
-        engine.call("POST", f"/services/{identity}/update", service_spec(given), version=version)
+        login = _login(engine, given)
+        engine.call(
+            "POST", f"/services/{identity}/update", service_spec(given), login.headers, version=version
+        )
         self._wait(engine, identity, given, known)
         return {}
 
@@ -99,6 +105,11 @@ class Service:
             lambda: not engine.call("GET", "/containers/json", filters=label, all=True), patience_s
         ):
             raise DockerError(f"service {given['name']}: its containers do not end within {patience_s:g} s")
+
+
+def _login(engine: Engine, given: Given) -> Login:
+    """Give what the nodes pull with: always one, for without the header Swarm keeps the one before."""
+    return engine.logins.of(given["taskSpec"]["containerSpec"]["image"])
 
 
 def _durations(given: Given) -> Iterator[tuple[str, str]]:
