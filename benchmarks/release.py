@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 RATE = 200
+WARM_S = 10
 QUIET_S = 20
 PLANTED = 'raise SystemExit("planted")\n'
 SECRET = "agent_shared_secret"  # noqa: S105 - a name
@@ -164,6 +165,8 @@ def main(rate: int) -> None:
         story = Story(release)
         with load.running(release.probe, rate) as running:
             until(running.shots, what="a first answer")
+            # Connections, prepared statements and caches of the new containers.
+            time.sleep(WARM_S)
             # Updates come from elsewhere than the Swarm: here they may take only what the product leaves.
             os.nice(19)
             steps: dict[str, Callable[[], object]] = {

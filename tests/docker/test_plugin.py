@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -106,6 +107,29 @@ def test_service_changes_in_place() -> None:
 
     assert (found.changes, found.replaces) == (True, [])
     assert list(found.detailed_diff) == ["taskSpec.containerSpec.image"]
+
+
+def test_another_login_of_a_registry_is_no_change() -> None:
+    """An image is not pushed again for it, as with the official plugin; for another registry it is."""
+    login = {"server": "one.example.com", "username": "a", "password": "CANARY-a"}
+    image = {"imageName": "one.example.com/web", "build": {"context": str(STANDIN)}, "registry": login}
+    rotated = {**image, "registry": {**login, "username": "b", "password": "CANARY-b"}}
+    moved = {**image, "registry": {**login, "server": "two.example.com"}}
+
+    assert not _diff("image:Image", image, rotated).changes
+    assert _diff("image:Image", image, moved).diffs == ["registry"]
+
+
+def test_unserved_part_of_a_providers_login_is_refused() -> None:
+    """It is named by its path, and its value is not shown."""
+    entries = wrap(json.dumps([{"address": "one.example.com", "configFileContent": "CANARY"}]))
+    request = provider.CheckRequest("urn:pulumi:s::p::pulumi:providers:docker::one", {}, {}, b"")
+    urn = "urn:pulumi:s::p::pulumi:providers:docker::one"
+    request = provider.CheckRequest(urn, {}, {"registryAuth": entries}, b"")
+    found = asyncio.run(Docker().check_config(request)).failures or []
+
+    assert [one.reason.partition(":")[0] for one in found] == ["registryAuth[0].configFileContent"]
+    assert "CANARY" not in found[0].reason
 
 
 def test_secret_is_replaced_and_the_old_one_stays_until_then() -> None:
