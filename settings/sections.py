@@ -12,6 +12,7 @@ from settings.values import (
     ImageByDigest,
     JsonObject,
     Memory,
+    Number,
     Port,
     Schedule,
     Seconds,
@@ -83,7 +84,7 @@ class Workload(Section):
     """A built image by its digest; absent, one is built of the service's Dockerfile."""
     memory: Memory | None = None
     """What each container may use; absent, 512MiB."""
-    cpus: Annotated[float, Field(ge=0.05, le=256)] | None = None
+    cpus: Annotated[Number, Field(ge=0.05, le=256)] | None = None
     """How many processors' time each container may use; absent, 1."""
     drain: Annotated[Seconds, Field(le=600)] | None = None
     """How long a container still serves after it was told to end; absent, 5s."""
@@ -157,7 +158,7 @@ class Health(Section):
     """Let an update end well when a check that the product can live without fails."""
     window: Seconds = 5.0
     """How long the product is watched once it is healthy, before it is judged."""
-    max_error_rate: Annotated[float, Field(ge=0, le=1)] = 0.01
+    max_error_rate: Annotated[Number, Field(ge=0, le=1)] = 0.01
     """Share of requests that may be answered with 5xx while it is watched."""
     max_latency: Seconds | None = None
     """Within that time 95 % of the app's requests must be answered; absent, any time passes."""

@@ -16,6 +16,7 @@ from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Strict
 
 _UNITS = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86400}
+_DECIMAL = re.compile(r"\d{1,9}\.\d{1,9}")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|min|h|d)")
 _MEMORY = re.compile(r"([1-9]\d*) ?(MiB|GiB)")
 _BYTES = {"MiB": 1 << 20, "GiB": 1 << 30}
@@ -168,6 +169,11 @@ def _from_text(value: object) -> object:
     return () if value == "[]" else value
 
 
+def _decimal(value: object) -> object:
+    """Take a decimal number in quotes: `pulumi config set --path` leaves it a text, unlike a whole one."""
+    return float(value) if isinstance(value, str) and _DECIMAL.fullmatch(value) else value
+
+
 def below(accept: tuple[int, ...] | None, version: int) -> tuple[int, ...] | None:
     """Accept older versions; `version` is 0 where it is wrong itself.
 
@@ -180,6 +186,7 @@ def below(accept: tuple[int, ...] | None, version: int) -> tuple[int, ...] | Non
     return accept
 
 
+Number = Annotated[float, BeforeValidator(_decimal)]
 Seconds = Annotated[float, BeforeValidator(seconds)]
 Schedule = Annotated[str, AfterValidator(_schedule)]
 Url = Annotated[str, AfterValidator(url)]

@@ -43,3 +43,16 @@ def test_contract_files_may_wait_or_not(given: object, wanted: float) -> None:
 def test_what_cannot_be_meant_is_refused(section: dict[str, Any], text: str) -> None:
     """Each problem names its key."""
     assert text in problems(section)
+
+
+@pytest.mark.parametrize("value", [0.25, "0.25"])
+def test_a_decimal_number_may_be_text(value: object) -> None:
+    """`pulumi config set --path` writes whole numbers as numbers, and decimal ones as text."""
+    assert load({"health": {"max_error_rate": value}}).health.max_error_rate == 0.25
+
+
+@pytest.mark.parametrize("value", ["1e3", "x", "-0.5", ".5", "0.5 "])
+def test_other_texts_are_no_number(value: str) -> None:
+    """The key and what is allowed are said."""
+    expected = "groundwork:health.max_error_rate: must be a number"
+    assert expected in problems({"health": {"max_error_rate": value}})
