@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # Never a question, which nobody would see; never longer than this for a host that is away.
 _OPTIONS = ("BatchMode=yes", "ConnectTimeout=20", "ServerAliveInterval=15", "ServerAliveCountMax=2")
 _SSH = ("ssh", *(word for option in _OPTIONS for word in ("-o", option)))
-_DIAL = "docker system dial-stdio"
+_DIAL = ("system", "dial-stdio")
 # Stands in the requests' Host header only.
 _URL = "http://localhost:2375"
 # Any engine from 20.10 on takes it for the one request that asks which it speaks.
@@ -44,7 +44,7 @@ def connect(endpoint: str, timeout_s: float) -> docker.APIClient:
     """Give a client of an engine.
 
     Args:
-        endpoint: ssh://[USER@]HOST[:PORT].
+        endpoint: ssh://[USER@]HOST[:PORT][/PATH]; the path is that of the engine's socket over there.
         timeout_s: how long one answer may take, in seconds.
 
     Raises:
@@ -58,10 +58,10 @@ def connect(endpoint: str, timeout_s: float) -> docker.APIClient:
 
 
 def command_for(endpoint: str) -> tuple[str, ...]:
-    """Give the command that runs another on the engine's machine.
+    """Give the command that runs what comes behind it on the engine's machine: `docker`, told its socket.
 
     Raises:
-        ValueError: the endpoint is not ssh://[USER@]HOST[:PORT].
+        ValueError: the endpoint is not ssh://[USER@]HOST[:PORT][/PATH].
     """
     parts = urlsplit(endpoint)
     # A name that begins with a dash would be an option of ssh.
@@ -70,7 +70,10 @@ def command_for(endpoint: str) -> tuple[str, ...]:
         raise ValueError(f"{endpoint!r} is not ssh://USER@HOST or ssh://USER@HOST:PORT, without a password")
     user = ["-l", name] if name else []
     port = ["-p", str(parts.port)] if parts.port else []
-    return ("ssh", *user, *port, host)
+    # The shell over there takes it apart again.
+    path = parts.path.rstrip("/")
+    socket_there = ["--host", shlex.quote(f"unix://{path}")] if path else []
+    return ("ssh", *user, *port, host, "docker", *socket_there)
 
 
 def _client(command: tuple[str, ...], version: str, timeout_s: float) -> docker.APIClient:
@@ -101,7 +104,7 @@ class _Connection(HTTPConnection):
         with theirs:
             try:
                 self._process = subprocess.Popen(
-                    [*_SSH, *self._command[1:], _DIAL],
+                    [*_SSH, *self._command[1:], *_DIAL],
                     stdin=theirs.fileno(),
                     stdout=theirs.fileno(),
                     stderr=self._said,
@@ -126,9 +129,7 @@ class _Connection(HTTPConnection):
         except (ConnectionError, HTTPException) as error:
             self.close()
             said = self._last_words or str(error).strip()
-            raise ConnectionError(
-                f"{said} (`{shlex.join(self._command)} docker version` must work)"
-            ) from error
+            raise ConnectionError(f"{said} (`{' '.join(self._command)} version` must work)") from error
 
     def close(self) -> None:
         super().close()

@@ -44,6 +44,19 @@ def test_a_service_is_seen_and_rolled_back(
     assert rolled.arrived().release == "v1"
 
 
+def test_an_engine_may_have_its_socket_elsewhere(
+    engine: docker.DockerClient, base_image: str, prefix: str, by_ssh: Away
+) -> None:
+    """The path of the address is that of the socket over there."""
+    rolled = Rolled(engine.api, base_image, f"{prefix}-gate")
+    rolled.create("v1")
+    with pytest.raises(swarm.SwarmError, match=r"unix:///nowhere"):
+        swarm.look(replace(rolled.service, endpoint=f"{by_ssh.endpoint}/nowhere"))
+
+    there = f"{by_ssh.endpoint}/var/run/docker.sock"
+    assert swarm.look(replace(rolled.service, endpoint=there)).release == "v1"
+
+
 def test_an_unknown_host_is_refused(by_ssh: Away) -> None:
     """Nobody is asked whether it is the right one: the update ends, with ssh's own words."""
     known = by_ssh.folder / "known"

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("endpoint", "command"),
     [
-        ("ssh://host", ("ssh", "host")),
-        ("ssh://deploy@host.example.com", ("ssh", "-l", "deploy", "host.example.com")),
-        ("ssh://deploy@host:2222", ("ssh", "-l", "deploy", "-p", "2222", "host")),
+        ("ssh://host", "ssh host docker"),
+        ("ssh://deploy@host.example.com/", "ssh -l deploy host.example.com docker"),
+        ("ssh://deploy@host:2222", "ssh -l deploy -p 2222 host docker"),
+        ("ssh://host/run/user/1000/docker.sock", "ssh host docker --host unix:///run/user/1000/docker.sock"),
+        ("ssh://host/$(id)", "ssh host docker --host 'unix:///$(id)'"),
     ],
 )
-def test_command(endpoint: str, command: tuple[str, ...]) -> None:
-    """User and port are options, as ssh takes them."""
-    assert ssh.command_for(endpoint) == command
+def test_command(endpoint: str, command: str) -> None:
+    """User and port are options, as ssh takes them; the engine's socket is one of docker's."""
+    assert " ".join(ssh.command_for(endpoint)) == command
 
 
 @pytest.mark.parametrize(
