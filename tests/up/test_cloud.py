@@ -119,7 +119,8 @@ def test_a_preview_shows_the_changed_fields_and_no_others(staging: Cloud) -> Non
     file = staging.program.folder / "Pulumi.staging.yaml"
     before = file.read_text()
     for path, value, _ in CHANGES.values():
-        staging.program.set(f"supabase.{path}", value)
+        given = auto.ConfigValue(value, secret=path.startswith("function_secrets."))
+        staging.program.stack.set_config(f"groundwork:supabase.{path}", given, path=True)
     try:
         staging.program.preview()
     finally:
