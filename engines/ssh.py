@@ -67,7 +67,8 @@ def command_for(endpoint: str) -> tuple[str, ...]:
     # A name that begins with a dash would be an option of ssh.
     host, name = parts.hostname or "-", parts.username or ""
     if parts.scheme != "ssh" or parts.password or host.startswith("-") or name.startswith("-"):
-        raise ValueError(f"{endpoint!r} is not ssh://USER@HOST or ssh://USER@HOST:PORT, without a password")
+        # Not quoted: a password may be in it.
+        raise ValueError("the address is not ssh://USER@HOST or ssh://USER@HOST:PORT, without a password")
     user = ["-l", name] if name else []
     port = ["-p", str(parts.port)] if parts.port else []
     # The shell over there takes it apart again.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import abc
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 import yaml
@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from settings.problems import NAMESPACE, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 
 def stack_file(stack: str) -> Mapping[str, Any]:
@@ -29,16 +29,16 @@ def stack_file(stack: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def in_clear(model: type[BaseModel], written: Mapping[str, Any]) -> Iterator[Problem]:
+def in_clear(read: Mapping[str, Any], written: Mapping[str, Any]) -> Iterator[Problem]:
     """
-    Report what is declared as a secret and stands there for everybody to read.
+    Report what was read as a secret and stands there for everybody to see.
 
     Args:
-        model: the settings; a secret is what is typed as an output.
+        read: valid sections of the settings, by name; a secret is an output in them.
         written: what `stack_file` gives.
     """
-    for name, field in model.model_fields.items():
-        yield from _below(field.annotation, written.get(f"{NAMESPACE}:{name}"), name)
+    for name, value in read.items():
+        yield from _below(value, written.get(f"{NAMESPACE}:{name}"), name)
 
 
 def is_encrypted(value: object) -> bool:
@@ -46,27 +46,17 @@ def is_encrypted(value: object) -> bool:
     return isinstance(value, dict) and value.keys() == {"secure"}
 
 
-def _below(kind: Any, value: object, path: str) -> Iterator[Problem]:
-    """Look at a value of a declared type, and at all that it holds."""
-    if value in (None, "") or is_encrypted(value):
+def _below(value: object, written: object, path: str) -> Iterator[Problem]:
+    """Look at a value beside what is written for it, and at all that it holds."""
+    if written in (None, "") or is_encrypted(written):
         return
-    if get_origin(kind) is not pulumi.Output:
-        for part, item, name in _parts(kind, value):
-            yield from _below(part, item, f"{path}{name}")
-    elif not isinstance(value, dict):
+    if isinstance(value, pulumi.Output):
         yield Problem(path, f"is secret and must be encrypted; replace it, and set it by {_how(path)}")
-
-
-def _parts(kind: Any, value: object) -> Iterator[tuple[Any, object, str]]:
-    """Give what a value may hold by its type: declared type, value, and what the path to it ends with."""
-    if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, BaseModel):
-        yield from (
-            (field.annotation, value.get(name), f".{name}") for name, field in kind.model_fields.items()
-        )
-    elif isinstance(value, dict) and get_origin(kind) is abc.Mapping:
-        yield from ((get_args(kind)[1], item, f".{name}") for name, item in value.items())
-    else:
-        yield from ((part, value, "") for part in get_args(kind))
+        return
+    items = value.items() if isinstance(value, Mapping) else value if isinstance(value, BaseModel) else ()
+    for name, item in items:
+        below = written.get(name) if isinstance(written, dict) else None
+        yield from _below(item, below, f"{path}.{name}")
 
 
 def _how(path: str) -> str:

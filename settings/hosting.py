@@ -9,12 +9,17 @@ from pydantic import BeforeValidator, Field
 from settings.section import Section
 from settings.values import Port, Registry, Seconds, Secret, Text, like
 
+# ssh asks its agent for keys, and takes a name that begins with a dash for an option.
+_ENDPOINT = r"(unix|tcp|npipe)://[^@]+|ssh://([^-:@/][^:@/]*@)?[^-:@/][^@]*"
+
 
 class Docker(Section):
     """`groundwork:host.docker`: the engine and its images; for the kinds docker and swarm."""
 
     endpoint: (
-        Annotated[str, like("(unix|ssh|tcp|npipe)://.+", "a ssh://, unix://, tcp:// or npipe:// address")]
+        Annotated[
+            str, like(_ENDPOINT, "a ssh://USER@HOST, unix://, tcp:// or npipe:// address, without a password")
+        ]
         | None
     ) = None
     """Manager of the Swarm, such as ssh://deploy@host.example.com; absent, this machine's engine."""

@@ -88,7 +88,7 @@ class Settings(Section):
         sections = dict(_valid_sections(cls, values, problems))
         problems += rules.broken(sections)
         written = clear.stack_file(stack)
-        problems += clear.in_clear(cls, written)
+        problems += clear.in_clear(sections, written)
         problems += delivery.misplaced(_encrypted(written, variables))
         if problems:
             raise SettingsError(stack, problems)

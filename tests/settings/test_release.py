@@ -45,6 +45,24 @@ def test_what_cannot_be_meant_is_refused(section: dict[str, Any], text: str) -> 
     assert text in problems(section)
 
 
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "ssh://me:CANARY@host",
+        "ssh://-oProxyCommand=CANARY",
+        "ssh://-x@host",
+        "ssh://",
+        "tcp://me:CANARY@host:2376",
+    ],
+)
+def test_an_engine_with_a_password_or_an_option_in_its_address_is_refused(endpoint: str) -> None:
+    """In the preview, and the value is not said."""
+    message = problems({"host": {"kind": "docker", "docker": {"endpoint": endpoint}}})
+
+    assert "groundwork:host.docker.endpoint: must be a ssh://USER@HOST" in message
+    assert "CANARY" not in message
+
+
 @pytest.mark.parametrize("value", [0.25, "0.25"])
 def test_a_decimal_number_may_be_text(value: object) -> None:
     """`pulumi config set --path` writes whole numbers as numbers, and decimal ones as text."""
