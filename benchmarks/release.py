@@ -32,6 +32,7 @@ from engines import content
 from tests import load
 from tests.docker import base
 from tests.docker.fix_docker import address_of_this_machine
+from tests.fix_program import remove_copies
 from tests.polling import until
 from tests.release.fix_release import GIVEN, Release, running_release
 from tests.up.fix_local import exported, resource
@@ -168,6 +169,15 @@ def tell(running: load.Load, steps: dict[str, Callable[[], object]]) -> None:
 
 
 @contextlib.contextmanager
+def copies_removed() -> Iterator[None]:
+    """Leave no copy of the program behind."""
+    try:
+        yield
+    finally:
+        remove_copies()
+
+
+@contextlib.contextmanager
 def weighed() -> Iterator[None]:
     """Give containers shares by their number, where there is such a group."""
     before = CONTAINERS.read_text() if CONTAINERS.exists() else ""
@@ -183,13 +193,14 @@ def weighed() -> Iterator[None]:
 def main(rate: int) -> None:
     """Bring the product up, tell its story, and take it down."""
     client = docker.from_env()
-    with weighed(), running_release(client, base.ensure(client), address_of_this_machine(client)) as release:
+    running = running_release(client, base.ensure(client), address_of_this_machine(client))
+    with copies_removed(), weighed(), running as release:
         # The tests ask more often, so that they take less time; here it is as by default.
         release.set("host.docker.check_interval", "5s")
         release.up()
         story = Story(release)
-        with load.running(release.probe, rate) as running:
-            until(running.shots, what="a first answer")
+        with load.running(release.probe, rate) as asking:
+            until(asking.shots, what="a first answer")
             # Connections, prepared statements and caches of the new containers.
             time.sleep(WARM_S)
             # Updates come from elsewhere than the Swarm: here they may take only what the product leaves.
@@ -205,7 +216,7 @@ def main(rate: int) -> None:
                 "image that fails": story.fail,
                 "retirement": story.retire,
             }
-            tell(running, steps)
+            tell(asking, steps)
         print(f"the old secret was refused {story.refused_after:.2f} s after the update ended (aim: 5)")
 
 

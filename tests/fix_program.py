@@ -133,8 +133,13 @@ def _default_interrupts() -> None:
 def _programs() -> Iterator[None]:
     """Remove every copy when the tests end."""
     yield
-    for folder in COPIES:
-        shutil.rmtree(folder)
+    remove_copies()
+
+
+def remove_copies() -> None:
+    """Remove every copy that was made."""
+    while COPIES:
+        shutil.rmtree(COPIES.pop())
 
 
 def scratch() -> Path:
